@@ -1,0 +1,77 @@
+# Two commands for users: `make image` and `make test`. Both set up all that they need, on Debian
+# 12 or 13, with git, make and python3 there. The rest is for those who work on edge-build.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: help image test check unit netns oci vm setup setup-test container clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+PYTEST := $(SUDO) $(BIN)/pytest
+
+BUILD_PACKAGES := ca-certificates debian-archive-keyring mmdebstrap mtools python3-venv \
+    squashfs-tools squashfs-tools-ng util-linux xorriso
+TEST_PACKAGES := dnsmasq-base docker.io ethtool iproute2 iptables iputils-ping nftables \
+    openssh-client ovmf procps qemu-system-x86 tcpdump
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+image: setup ## build build/edge-installer.iso from examples/user-data.yaml
+	$(SUDO) $(BIN)/edge-build image --user-data examples/user-data.yaml --output build
+
+test: setup-test check ## all tests: unit, network namespaces, containers, VMs (about 20 minutes)
+	$(PYTEST) tests
+
+check: $(VENV)/.test ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.test ## the unit tests only (seconds)
+	$(BIN)/pytest tests/unit
+
+netns oci vm: setup-test ## one tier of the tests only
+	$(PYTEST) tests/$@
+
+setup: $(VENV)/.build-packages $(VENV)/.installed ## what `make image` needs
+
+setup-test: setup $(VENV)/.test-packages $(VENV)/.test
+
+container: ## the builder as a container image, edge-build:latest
+	docker build --tag edge-build .
+
+clean: ## remove build/ and the virtual environment (not the cache: edge-build clear-cache)
+	rm -rf build $(VENV)
+
+# Packages are installed only where they are missing, so that no network and no root is needed
+# the second time.
+define install-missing
+	@mkdir -p $(VENV)
+	@missing=; for p in $(1); do \
+	    dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed \
+	        || { [ $$p = docker.io ] && command -v dockerd >/dev/null; } \
+	        || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "installing:$$missing"; \
+	    $(SUDO) apt-get update -q && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+	@touch $@
+endef
+
+$(VENV)/.build-packages: Makefile
+	$(call install-missing,$(BUILD_PACKAGES))
+
+$(VENV)/.test-packages: Makefile
+	$(call install-missing,$(TEST_PACKAGES))
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.build-packages
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

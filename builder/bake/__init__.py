@@ -1,0 +1,1 @@
+"""The overlay layer: the runtime and everything else that edge-build adds to a base."""

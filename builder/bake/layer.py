@@ -1,0 +1,58 @@
+"""Puts the edge layer together and packs it: milliseconds, whatever the base."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import overlay_runtime
+from builder import __version__
+from builder.squashfs import make_squashfs
+from builder.templates import TEMPLATES, render_tree
+
+RUNTIME_HOME = Path("usr/lib/edge-overlay")
+"""Where the runtime, its dependencies and the embedded user-data lie in an image."""
+
+
+def make_edge_layer(
+    user_data: str | None,
+    vendor: Path,
+    about: Mapping[str, Any],
+    work: Path,
+    epoch: int,
+    log: Path,
+) -> Path:
+    """Make `20-edge.squashfs` in `work` and return its path.
+
+    `user_data` is embedded as it is (readable by root only: it holds the secret), `about` becomes
+    `image.json`. The same inputs give the same bytes; every time is `epoch` (seconds since 1970).
+    """
+    tree = work / "edge"
+    tree.mkdir()
+    render_tree(TEMPLATES / "edge", tree, {"version": __version__})
+    home = tree / RUNTIME_HOME
+    home.mkdir(parents=True, exist_ok=True)
+    _copy_runtime(home / "overlay_runtime")
+    shutil.copytree(vendor, home / "vendor")
+    record = {"edge-build": __version__, **about}
+    (home / "image.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    if user_data is not None:
+        embedded = home / "user-data"
+        embedded.touch(mode=0o600)
+        embedded.write_text(user_data)
+    for directory in [tree, *(path for path in tree.rglob("*") if path.is_dir())]:
+        if not directory.is_symlink():
+            directory.chmod(0o755)
+    layer = work / "20-edge.squashfs"
+    make_squashfs(tree, layer, log, owned_by_root=True, all_times=epoch)
+    return layer
+
+
+def _copy_runtime(destination: Path) -> None:
+    source = Path(overlay_runtime.__file__).parent
+    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.lock"))
+    for path in destination.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -1,0 +1,1 @@
+"""Root file systems that images are made from."""

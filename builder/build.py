@@ -1,0 +1,121 @@
+"""The build itself, as one list of steps: base, edge layer, then each output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder import process
+from builder.bake.layer import make_edge_layer
+from builder.bake.vendor import vendored_dependencies
+from builder.base import archive, debian
+from builder.base.archive import ArchiveState
+from builder.base.debian import BaseFiles
+from builder.cache import Cache, digest, file_digest
+from builder.output import iso, oci
+from builder.plan import Plan
+from builder.progress import Progress
+from builder.workspace import check_writable, exclusive, require_space, temporary_tree
+
+_EDGE_BYTES = 64 << 20
+_ISO_BYTES = 320 << 20
+_OCI_BYTES = 320 << 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished output: its file (or Docker tag), size in bytes, SHA-256."""
+
+    kind: str
+    where: str
+    size: int
+    sha256: str
+
+
+def build(plan: Plan, progress: Progress) -> list[Artifact]:
+    """Carry out the plan; raises BuildError, and leaves no half output or temporary tree."""
+    cache = Cache(plan.cache_dir)
+    state = prepare(plan, cache, progress)
+    log = plan.log_path
+    with exclusive(plan.output / f".{plan.name}.lock", str(plan.output / plan.name)):
+        log.write_bytes(b"")
+        with progress.step(f"Debian base ({plan.base.sources[0].suite})") as step:
+            entry = debian.make_base(plan.base, state, cache, log)
+            step.note = "from cache" if entry.was_cached else "made by mmdebstrap"
+        base = BaseFiles(entry.path)
+        with temporary_tree(cache.work) as work:
+            layer = _edge_layer(plan, base, state, cache, work, progress)
+            return _outputs(plan, base, layer, state, cache, work, progress)
+
+
+def prepare(plan: Plan, cache: Cache, progress: Progress) -> ArchiveState:
+    """Everything that can be wrong is found here, before a minute of work is spent.
+
+    Returns the archive's state, which the base is to be made from.
+    """
+    tools = {"iso": iso.TOOLS, "oci": oci.TOOLS}
+    process.require_tools(sorted({tool for f in plan.formats for tool in tools[f]}))
+    check_writable(plan.output)
+    check_writable(plan.cache_dir)
+    with progress.step("Debian mirror") as step:
+        state, age = archive.current_state(
+            plan.base.sources, plan.cache_dir, plan.archive_max_age_s
+        )
+        step.note = "asked" if age == 0 else f"last asked {_duration(age)} ago"
+    if cache.find("base", digest(plan.base.inputs(state))) is None:
+        debian.check_able_to_build(cache)
+    require_space(plan.cache_dir, _EDGE_BYTES + ("oci" in plan.formats) * _OCI_BYTES, "the build")
+    needed = ("iso" in plan.formats) * _ISO_BYTES + ("oci" in plan.formats) * _OCI_BYTES
+    require_space(plan.output, needed, "the output")
+    return state
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _edge_layer(
+    plan: Plan, base: BaseFiles, state: ArchiveState, cache: Cache, work: Path, progress: Progress
+) -> Path:
+    with progress.step("Edge layer (runtime, units, user-data)") as step:
+        vendor = vendored_dependencies(cache, plan.log_path)
+        step.note = "dependencies from cache" if vendor.was_cached else "dependencies fetched"
+        about = {"base": base.directory.name, "archive": dict(state.releases)}
+        return make_edge_layer(
+            plan.user_data, vendor.path / "vendor", about, work, state.date, plan.log_path
+        )
+
+
+def _outputs(
+    plan: Plan,
+    base: BaseFiles,
+    layer: Path,
+    state: ArchiveState,
+    cache: Cache,
+    work: Path,
+    progress: Progress,
+) -> list[Artifact]:
+    made: list[Artifact] = []
+    log = plan.log_path
+    if "iso" in plan.formats:
+        with progress.step(f"ISO {plan.iso_path}"):
+            checksum = iso.write_iso(base, layer, plan.iso, plan.iso_path, work, state.date, log)
+        made.append(_artifact("iso", plan.iso_path, checksum))
+    if "oci" in plan.formats:
+        with progress.step(f"OCI archive {plan.oci_path}") as step:
+            lower, was_cached = oci.base_layer(base, cache, log)
+            step.note = "base layer from cache" if was_cached else "base layer made"
+            layers = [lower, oci.edge_layer(layer, work, log)]
+            oci.write_archive(layers, plan.tag, plan.oci_path, state.date)
+        made.append(_artifact("oci", plan.oci_path, file_digest(plan.oci_path)))
+    if plan.load:
+        with progress.step(f"Loading {plan.tag} into Docker") as step:
+            step.note = oci.load_into_docker(plan.oci_path, plan.tag)
+    return made
+
+
+def _artifact(kind: str, path: Path, checksum: str) -> Artifact:
+    return Artifact(kind, str(path), path.stat().st_size, checksum)

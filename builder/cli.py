@@ -1,0 +1,219 @@
+"""The command line: `edge-build image` and what belongs to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from builder import __version__
+from builder.build import Artifact, build
+from builder.cache import Cache
+from builder.config import FORMATS, KEYS, checked, defaults, read_config
+from builder.errors import BuildError, InputError, InterruptedBuildError
+from builder.plan import DAY_S, make_plan
+from builder.progress import Progress
+from builder.userdata import load_user_data
+
+_EXIT_CODES = """\b
+Exit codes (sysexits(3)):
+  0    built
+  2    wrong use of the command line
+  65   user-data or edge.yaml is wrong: mend the file
+  66   a file that you named can't be read
+  69   a tool, the Debian mirror, PyPI or Docker is missing
+  70   a tool failed, or a bug: see the log
+  73   the output can't be written
+  74   the disk is full
+  75   another build is using the same output or cache: try again
+  77   needs root
+  130  interrupted
+"""
+
+_IMAGE_HELP = f"""Build Edge installer images.
+
+Takes a base (Debian, made here and cached) and a user-data file, and writes images whose hosts
+come up with the bridge scbr-100, where each keeps its address for ever.
+
+\b
+  edge-build image --user-data user-data.yaml
+  edge-build image --user-data user-data.yaml --format iso --format oci --load
+  edge-build image --config edge.yaml --hostname shop-17 --name shop-17
+
+The first build takes about a minute and needs root (mmdebstrap makes a Debian tree); later ones
+take seconds. Values are taken from flags first, then edge.yaml, then defaults.
+
+{_EXIT_CODES}"""
+
+
+def _default_cache_dir() -> str:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return str(Path(home) / "edge-build")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge-build")
+def cli() -> None:
+    """Builds OS images for Edge hosts whose overlay addresses never change."""
+
+
+def _help(key: str) -> str:
+    default = KEYS[key].default
+    text = KEYS[key].help
+    shown = " ".join(default) if isinstance(default, tuple) else default
+    return f"{text}  [default: {shown}]" if shown else text
+
+
+@cli.command(help=_IMAGE_HELP)
+@click.option("--user-data", type=click.Path(), metavar="FILE", help=_help("user-data"))
+@click.option("--config", "config", type=click.Path(), metavar="FILE", help="settings (edge.yaml)")
+@click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help=_help("formats")
+)
+@click.option("--output", type=click.Path(), metavar="DIR", help=_help("output"))
+@click.option("--name", metavar="NAME", help=_help("name"))
+@click.option("--cidr", metavar="CIDR", help=_help("cidr"))
+@click.option("--hostname", metavar="NAME", help=_help("hostname"))
+@click.option("--mirror", metavar="URL", help=_help("base.mirror"))
+@click.option("--package", "packages", multiple=True, metavar="NAME", help=_help("base.packages"))
+@click.option("--tag", metavar="REF", help=_help("oci.tag"))
+@click.option("--load", is_flag=True, default=None, help=_help("oci.load") + " (implies oci)")
+@click.option(
+    "--cache-dir",
+    type=click.Path(),
+    envvar="EDGE_BUILD_CACHE_DIR",
+    default=_default_cache_dir,
+    metavar="DIR",
+    help="where bases are kept  [default: ~/.cache/edge-build, or $EDGE_BUILD_CACHE_DIR]",
+)
+@click.option("--refresh", is_flag=True, help="ask the mirror for updates now (else once a day)")
+@click.option("--json", "as_json", is_flag=True, help="print what was made as JSON on stdout")
+@click.option("--quiet", is_flag=True, help="only warnings and errors")
+def image(**flags: Any) -> None:
+    progress = Progress(quiet=bool(flags["quiet"]))
+    started = time.monotonic()
+    plan = make_plan(_settings(flags), flags["cache_dir"], 0.0 if flags["refresh"] else DAY_S)
+    for warning in plan.warnings:
+        progress.warn(warning)
+    artifacts = build(plan, progress)
+    if flags["as_json"]:
+        click.echo(json.dumps([vars(artifact) for artifact in artifacts], indent=1))
+    _summary(artifacts, time.monotonic() - started, progress)
+
+
+def _settings(flags: dict[str, Any]) -> dict[str, Any]:
+    """Flags over edge.yaml over defaults."""
+    settings = defaults()
+    if flags["config"] is not None:
+        settings |= read_config(Path(flags["config"]))
+    given = {
+        "user-data": flags["user_data"],
+        "formats": tuple(dict.fromkeys(flags["formats"])) or None,
+        "output": flags["output"],
+        "name": flags["name"],
+        "cidr": flags["cidr"],
+        "hostname": flags["hostname"],
+        "base.mirror": flags["mirror"],
+        "base.packages": flags["packages"] or None,
+        "oci.tag": flags["tag"],
+        "oci.load": flags["load"],
+    }
+    for name, value in given.items():
+        if value is not None:
+            settings[name] = checked(name, value)
+    return settings
+
+
+def _summary(artifacts: list[Artifact], seconds: float, progress: Progress) -> None:
+    for artifact in artifacts:
+        size = f"{artifact.size / 1e6:.0f} MB"
+        progress.say(f"{artifact.where}  {size}  sha256 {artifact.sha256}")
+    progress.say(f"done in {seconds:.1f} s")
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+def check(files: tuple[str, ...]) -> None:
+    """Check user-data FILES as `image` would, without building anything."""
+    progress = Progress()
+    bad: list[str] = []
+    for name in files:
+        try:
+            for warning in load_user_data(Path(name), None, None).warnings:
+                progress.warn(warning)
+        except InputError as error:
+            bad.extend(error.problems or [error.message])
+    if bad:
+        raise InputError("user-data can't be used", "mend what is named above", bad)
+    progress.say("no problems found")
+
+
+@cli.command("clear-cache")
+@click.option(
+    "--cache-dir", type=click.Path(), envvar="EDGE_BUILD_CACHE_DIR", default=_default_cache_dir
+)
+def clear_cache(cache_dir: str) -> None:
+    """Remove all cached bases."""
+    freed = Cache(Path(cache_dir)).clear()
+    click.echo(f"removed {cache_dir} ({freed >> 20} MiB)")
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP unwind the build as Ctrl-C does, so that nothing is left behind."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def report(error: BuildError) -> None:
+    """Print an error as a person reads it, on standard error."""
+    for problem in getattr(error, "problems", ()):
+        click.echo(problem, err=True)
+    if error.tail:
+        click.echo("\n".join(f"  | {line}" for line in error.tail), err=True)
+    click.echo(f"edge-build: error: {error.message}.", err=True)
+    if error.remedy:
+        click.echo(f"  what to do: {error.remedy}", err=True)
+    if error.log:
+        click.echo(f"  whole log: {error.log}", err=True)
+
+
+def main() -> None:
+    """Entry point; exits with the code of the error class (see `edge-build image --help`)."""
+    try:
+        with _signals_interrupt():
+            cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        error: BuildError = InterruptedBuildError("interrupted; nothing half made was left")
+    except KeyboardInterrupt:
+        error = InterruptedBuildError("interrupted; nothing half made was left")
+    except click.ClickException as usage:
+        usage.show()
+        sys.exit(usage.exit_code)
+    except BuildError as failure:
+        error = failure
+    else:
+        return
+    report(error)
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What a build will do, decided and checked before any work, for `build.py` to carry out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.base.archive import Source
+from builder.base.debian import DebianBase
+from builder.errors import InputError
+from builder.output.iso import IsoOptions
+from builder.userdata import load_user_data
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One `edge-build image`, all decisions made.
+
+    `archive_max_age_s`: how long an answer of the Debian mirror stays good, in seconds.
+    `user_data` is the text to embed, None for an image that takes all of it from a `cidata` volume.
+    """
+
+    base: DebianBase
+    user_data: str | None
+    formats: tuple[str, ...]
+    output: Path
+    name: str
+    iso: IsoOptions
+    tag: str
+    load: bool
+    cache_dir: Path
+    archive_max_age_s: float = DAY_S
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def iso_path(self) -> Path:
+        """Where the ISO goes."""
+        return self.output / f"{self.name}.iso"
+
+    @property
+    def oci_path(self) -> Path:
+        """Where the OCI archive goes."""
+        return self.output / f"{self.name}.oci.tar"
+
+    @property
+    def log_path(self) -> Path:
+        """Where all output of all tools goes; of the last build only."""
+        return self.output / f"{self.name}.log"
+
+
+def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float) -> Plan:
+    """Settings (every key of `config.KEYS`) → plan; raises InputError or MissingFileError."""
+    text: str | None = None
+    warnings: tuple[str, ...] = ()
+    if settings["user-data"] is not None:
+        path = Path(settings["user-data"])
+        embedded = load_user_data(path, settings["cidr"], settings["hostname"])
+        text, warnings = embedded.text, embedded.warnings
+    elif settings["cidr"] is not None or settings["hostname"] is not None:
+        raise InputError("--cidr and --hostname need a user-data file", "add --user-data FILE")
+    else:
+        warnings = ("no --user-data: the hosts take all of it from a `cidata` volume",)
+    load = settings["oci.load"]
+    formats = tuple(dict.fromkeys([*settings["formats"], *(["oci"] if load else [])]))
+    return Plan(
+        base=DebianBase(_sources(settings), settings["base.packages"]),
+        user_data=text,
+        formats=formats,
+        output=Path(settings["output"]),
+        name=settings["name"],
+        iso=IsoOptions(
+            title=settings["name"],
+            kernel_arguments=settings["iso.kernel-arguments"],
+            timeout_s=settings["iso.menu-timeout"],
+        ),
+        tag=settings["oci.tag"],
+        load=load,
+        cache_dir=Path(cache_dir),
+        archive_max_age_s=archive_max_age_s,
+        warnings=warnings,
+    )
+
+
+def _sources(settings: dict[str, Any]) -> tuple[Source, ...]:
+    suite, components = settings["base.suite"], settings["base.components"]
+    mirror, security = settings["base.mirror"], settings["base.security-mirror"]
+    return (
+        Source(mirror, suite, components),
+        Source(mirror, f"{suite}-updates", components),
+        Source(security, f"{suite}-security", components),
+    )

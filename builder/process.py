@@ -1,0 +1,156 @@
+"""Running tools: output to the log, last lines kept for the error, nothing left running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from builder.errors import DiskFullError, MissingToolError, ToolFailedError
+
+TAIL_LINES = 12
+_ENDING_GRACE_S = 5.0
+_DISK_FULL = "No space left on device"
+
+PACKAGE_OF = {
+    "mmdebstrap": "mmdebstrap",
+    "mksquashfs": "squashfs-tools",
+    "sqfs2tar": "squashfs-tools-ng",
+    "xorriso": "xorriso",
+    "mformat": "mtools",
+    "mcopy": "mtools",
+    "mmd": "mtools",
+    "gpgv": "gpgv",
+}
+"""Debian package that has each tool the builder runs."""
+
+
+def require_tools(names: Sequence[str]) -> None:
+    """Raise MissingToolError that names every missing program and the packages to install."""
+    missing = [name for name in names if shutil.which(name) is None]
+    if missing:
+        packages = " ".join(sorted({PACKAGE_OF.get(name, name) for name in missing}))
+        raise MissingToolError(
+            f"not installed: {', '.join(missing)}",
+            f"apt-get install {packages}   (or `make setup`, or use the container)",
+        )
+
+
+def run(
+    argv: Sequence[str | Path],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdout: IO[bytes] | None = None,
+) -> None:
+    """Run one tool to its end; all it says is appended to `log`.
+
+    With `stdout` the tool's standard output goes to that file and only standard error is logged.
+    The tool gets a process group of its own, which is ended whole when this build is interrupted.
+    Raises ToolFailedError with the tool's last lines, or DiskFullError if those say so.
+    """
+    words = [str(word) for word in argv]
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    with log.open("ab") as record:
+        record.write(f"+ {shlex.join(words)}\n".encode())
+        record.flush()
+        process = subprocess.Popen(
+            # A build that is killed outright must not leave tools at work behind it.
+            ["setpriv", "--pdeathsig", "TERM", "--", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout if stdout is not None else subprocess.PIPE,
+            stderr=subprocess.PIPE if stdout is not None else subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+        spoken = process.stderr if stdout is not None else process.stdout
+        assert spoken is not None
+        try:
+            for line in spoken:
+                record.write(line)
+                text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+                if text:
+                    tail.append(text)
+            status = process.wait()
+        except BaseException:
+            _end_group(process)
+            raise
+        finally:
+            spoken.close()
+    if status:
+        _raise_failure(words[0], status, tail, log)
+
+
+def _raise_failure(tool: str, status: int, tail: Sequence[str], log: Path) -> None:
+    name = Path(tool).name
+    if any(_DISK_FULL in line for line in tail):
+        raise DiskFullError(
+            f"the disk filled up while {name} was running",
+            "free some space, or put the cache elsewhere with --cache-dir",
+            tail=list(tail),
+            log=log,
+        )
+    how = f"exit code {status}" if status > 0 else signal.Signals(-status).name
+    raise ToolFailedError(f"{name} failed ({how})", tail=list(tail), log=log)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End the tool and its children; politely first, so that it can take its mounts away."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    killer = threading.Timer(_ENDING_GRACE_S, _kill_group, [process.pid])
+    killer.start()
+    try:
+        process.wait()
+    finally:
+        killer.cancel()
+    _kill_group(process.pid)
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def piped(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
+    """Run a tool and read its standard output inside the block; its messages go to `log`.
+
+    Raises ToolFailedError at the block's end if the tool failed. If the block itself fails, the
+    tool is ended with it.
+    """
+    words = [str(word) for word in argv]
+    with log.open("ab") as record:
+        record.write(f"+ {shlex.join(words)}\n".encode())
+        record.flush()
+        before = record.tell()
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "--", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=record,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+            status = process.wait()
+        except BaseException:
+            _end_group(process)
+            raise
+        finally:
+            process.stdout.close()
+    if status:
+        said = log.read_bytes()[before:].decode(errors="replace").splitlines()
+        _raise_failure(words[0], status, said[-TAIL_LINES:], log)

@@ -1,0 +1,1 @@
+"""Beacons: how hosts of one cluster find each other, without a coordinator."""

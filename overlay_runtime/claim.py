@@ -1,0 +1,80 @@
+"""How a host gets its overlay address: the order of what it tries, and when it gives way. Pure.
+
+The driver is the agent: it announces `claiming`, waits, asks `objection`, and goes on. A probe on
+the wire (RFC 5227) belongs between an announcement that met no objection and `Claim.settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from overlay_runtime.address import IPAddress, IPNetwork, candidates, usable
+from overlay_runtime.beacon.wire import HELD
+from overlay_runtime.peers import Peer
+
+ANNOUNCE_SECONDS = 1.5
+"""How long a claim is announced: peers answer within milliseconds; three beacons may get lost."""
+
+
+def objection(address: IPAddress, own_id: str, peers: Iterable[Peer]) -> str | None:
+    """Return who is in the way of claiming `address`, or None.
+
+    Who holds it wins; of two that claim it at once the lower host id wins: both see the same.
+    """
+    for peer in peers:
+        if peer.address != address:
+            continue
+        if peer.beacon.state == HELD:
+            return f"{peer.beacon.name} ({peer.id}) holds it"
+        if peer.id < own_id:
+            return f"{peer.beacon.name} ({peer.id}) claims it too and comes first"
+    return None
+
+
+class Claim:
+    """A first claim: which address is being tried, and which comes next.
+
+    Order: the configured address, then what peers remember for this host, then the candidates from
+    its identity. (A stored address needs no claim: it is used at once.)
+    """
+
+    def __init__(
+        self, identity: str, own_id: str, cidr: IPNetwork, wanted: IPAddress | None
+    ) -> None:
+        self._own_id = own_id
+        self._cidr = cidr
+        self._wanted = wanted
+        self._order: Iterator[IPAddress] = candidates(identity, cidr)
+        self._refused: set[IPAddress] = set()
+        self.problem: str | None = None
+        """Why the configured address can't be had, in words, or that the range is full."""
+        self.trying: IPAddress | None = wanted or next(self._order, None)
+
+    def reconsider(self, peers: Iterable[Peer], remembered: Iterable[IPAddress]) -> bool:
+        """Look at what peers say by now; return whether another address must be announced."""
+        peers = list(peers)
+        before = self.trying
+        if self._wanted is not None:
+            why = objection(self._wanted, self._own_id, peers)
+            self.problem = f"the configured address {self._wanted}: {why}" if why else None
+            return False  # the user's choice is never replaced by another, it waits
+        for address in remembered:
+            if self._free(address, peers):
+                self.trying = address
+                return before != address
+        while self.trying is not None and not self._free(self.trying, peers):
+            self._refused.add(self.trying)
+            self.trying = next(self._order, None)
+        self.problem = None if self.trying else f"no address in {self._cidr} is free"
+        return before != self.trying
+
+    def settled(self) -> IPAddress | None:
+        """Return the address if nobody objected to it, to be stored and then used."""
+        return None if self.problem else self.trying
+
+    def _free(self, address: IPAddress, peers: list[Peer]) -> bool:
+        return (
+            usable(address, self._cidr)
+            and address not in self._refused
+            and objection(address, self._own_id, peers) is None
+        )

@@ -1,0 +1,190 @@
+"""Checks of single values in the `overlay:` block: from what was written to a typed value.
+
+Each check gets the value and returns what the runtime works with, or raises `Wrong` with what is
+wrong about it in words. Where the value stands is the caller's business.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Any
+
+from overlay_runtime import OUR_LINKS
+from overlay_runtime.address import IPAddress, IPNetwork
+from overlay_runtime.config.document import Value
+
+_SHARED_AND_PRIVATE = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
+_LONGEST_PREFIX = {4: 29, 6: 125}
+_SECRET_MIN = 16
+_LINK_NAME = re.compile(r"[^\s/:]{1,15}")
+_LINK_GLOB = re.compile(r"[^\s/:]{1,64}")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
+    r"(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\.?",
+    re.IGNORECASE,
+)
+
+
+class Wrong(Exception):
+    """A value that can't be used: what was found, how to mend it, and what part of it."""
+
+    def __init__(self, found: str, remedy: str = "", at: Value | None = None) -> None:
+        super().__init__(found)
+        self.found = found
+        self.remedy = remedy
+        self.at = at
+
+
+def shown(value: Value) -> str:
+    """Return the value as a message may show it: short, and its type if it is no text."""
+    if isinstance(value.data, str):
+        text = value.data if len(value.data) <= 60 else value.data[:57] + "..."
+        return repr(text)
+    if isinstance(value.data, bool):
+        return "true" if value.data else "false"
+    if isinstance(value.data, int | float):
+        return f"the number {str(value.data)[:60]}"
+    return value.kind()
+
+
+def text(value: Value) -> str:
+    """Check for text."""
+    if not isinstance(value.data, str):
+        raise Wrong(f"found {shown(value)}", "put it in quotes" if value.data is not None else "")
+    return value.data
+
+
+def boolean(value: Value) -> bool:
+    """Check for true or false; not for text that looks like it."""
+    if not isinstance(value.data, bool):
+        raise Wrong(f"found {shown(value)}", "write true or false, without quotes")
+    return value.data
+
+
+def number(low: int, high: int) -> Callable[[Value], int]:
+    """Return a check for a whole number between `low` and `high`, both allowed."""
+
+    def check(value: Value) -> int:
+        if isinstance(value.data, bool) or not isinstance(value.data, int):
+            raise Wrong(f"found {shown(value)}", "write a whole number without quotes")
+        if not low <= value.data <= high:
+            raise Wrong(f"found {shown(value)}")
+        return value.data
+
+    return check
+
+
+def secret(value: Value) -> str:
+    """Check the cluster's secret. No message shows any of it."""
+    if not isinstance(value.data, str):
+        remedy = "put the secret in quotes" if value.data is not None else "write a secret"
+        raise Wrong(f"found {value.kind()}", remedy)
+    if len(value.data) < _SECRET_MIN:
+        raise Wrong(
+            f"found a secret of only {len(value.data)} characters",
+            "make one with: head -c 24 /dev/urandom | base64",
+        )
+    return value.data
+
+
+def cidr(value: Value) -> IPNetwork:
+    """Check the overlay's range: a network in private or shared space with room for hosts."""
+    written = text(value)
+    if "/" not in written:
+        raise Wrong(f"found {shown(value)}, which has no prefix length", "append one, such as /23")
+    try:
+        interface = ipaddress.ip_interface(written)
+    except ValueError:
+        raise Wrong(f"found {shown(value)}, which is no network", "") from None
+    network = interface.network
+    if interface.ip != network.network_address:
+        raise Wrong(
+            f"found {shown(value)}, whose host bits are not zero", f"probably {network} was meant"
+        )
+    if not any(network.version == r.version and network.subnet_of(r) for r in _SHARED_AND_PRIVATE):  # type: ignore[arg-type] # the versions are equal
+        raise Wrong(
+            f"found {shown(value)}, which is neither private nor shared space",
+            "choose a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918), "
+            "100.64.0.0/10 (RFC 6598) or fd00::/8 (RFC 4193)",
+        )
+    longest = _LONGEST_PREFIX[network.version]
+    if network.prefixlen > longest:
+        raise Wrong(f"found {shown(value)}, which is too small", f"use /{longest} or shorter")
+    return network
+
+
+def address(value: Value) -> IPAddress:
+    """Check a single IP address; whether it lies in the range is checked with the range."""
+    written = text(value)
+    try:
+        found = ipaddress.ip_address(written)
+    except ValueError:
+        remedy = "leave the prefix length out: the CIDR has it" if "/" in written else ""
+        raise Wrong(f"found {shown(value)}, which is no IP address", remedy) from None
+    if found.version == 6 and found.scope_id:
+        raise Wrong(f"found {shown(value)}, an address with a zone", "remove the zone")
+    return found
+
+
+def peers(value: Value) -> tuple[str, ...]:
+    """Check the static peers: IP addresses or host names of the physical network."""
+    if not isinstance(value.data, tuple):
+        raise Wrong(f"found {shown(value)}", "write a list, one '- ' line for each peer")
+    return tuple(dict.fromkeys(_peer(item) for item in value.data))
+
+
+def _peer(value: Value) -> str:
+    if not isinstance(value.data, str):
+        raise Wrong(f"found {shown(value)} in the list", "put each peer in quotes", value)
+    try:
+        found = ipaddress.ip_address(value.data)
+    except ValueError:
+        looks_numeric = re.fullmatch(r"[\d.]+", value.data)
+        if looks_numeric or not _HOST_NAME.fullmatch(value.data):
+            raise Wrong(
+                f"found {shown(value)}, neither an IP address nor a host name", "", value
+            ) from None
+        return value.data
+    if found.is_multicast or found.is_unspecified or found.is_loopback:
+        raise Wrong(f"found {shown(value)}, which is no host's address", "", value)
+    if found.version == 6 and found.is_link_local and not found.scope_id:
+        raise Wrong(
+            f"found {shown(value)}, a link-local address without its NIC",
+            f"append it, such as {value.data}%eth0; or leave it out: hosts on the same segment "
+            "find each other",
+            value,
+        )
+    return str(found)
+
+
+def interfaces(value: Value) -> tuple[str, ...]:
+    """Check names or globs of physical NICs: one, or a list."""
+    items = value.data if isinstance(value.data, tuple) else (value,)
+    if not items:
+        raise Wrong("found an empty list", "name a NIC, or leave the key out", value)
+    return tuple(_interface(item) for item in items)
+
+
+def _interface(value: Value) -> str:
+    if not isinstance(value.data, str):
+        raise Wrong(f"found {shown(value)}", "put the name in quotes", value)
+    pattern = _LINK_GLOB if any(c in value.data for c in "*?[") else _LINK_NAME
+    if not pattern.fullmatch(value.data):
+        raise Wrong(
+            f"found {shown(value)}, which can't be a NIC's name",
+            "names have at most 15 characters, without spaces, '/' and ':'",
+            value,
+        )
+    if value.data in OUR_LINKS:
+        raise Wrong(
+            f"found {shown(value)}, a link of the overlay itself", "name a physical NIC", value
+        )
+    return value.data
+
+
+Check = Callable[[Value], Any]

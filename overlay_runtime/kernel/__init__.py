@@ -1,0 +1,1 @@
+"""The kernel: what it should hold, what it holds, and the steps from one to the other."""

@@ -1,0 +1,204 @@
+"""The peers: who is in the cluster, how each is reached, who is in whose way. Pure.
+
+Times are seconds of CLOCK_BOOTTIME: they go on while the machine sleeps, and setting the clock does
+not move them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from overlay_runtime.address import IPAddress
+from overlay_runtime.beacon.wire import HELD, Beacon
+from overlay_runtime.underlay import Nic
+
+HEARD_FOR = 35.0
+"""A path counts as working for this long after a beacon came over it: three of its beacons (one
+every 10 s ± jitter) may get lost. After it, a peer is shown as lost."""
+
+FORWARDED_FOR = 24 * 3600.0
+"""A silent peer keeps its forwarding entries so long. They cost nothing, and a peer whose agent is
+down, or whose beacons a switch drops, goes on working; only a host that is gone for good should be
+forgotten."""
+
+MAX_PEERS = 4096
+"""More than any flooded segment bears (3 ms a broadcast at 1000 peers)."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How packets to a peer travel: IPv6 link-local through a NIC (its ifindex), or IPv4."""
+
+    remote: IPAddress
+    via: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`ipv6-link-local` or `ipv4`."""
+        return "ipv4" if self.remote.version == 4 else "ipv6-link-local"
+
+
+@dataclass
+class Peer:
+    """Another host, as its newest trusted beacon describes it."""
+
+    beacon: Beacon
+    since: float
+    last_seen: float
+    heard_ll: dict[tuple[int, ipaddress.IPv6Address], float] = field(default_factory=dict)
+    """(ifindex of ours, link-local address of the peer) → when a beacon last came that way."""
+    heard_v4: dict[ipaddress.IPv4Address, float] = field(default_factory=dict)
+    transport: Transport | None = None
+    transport_since: float = 0.0
+    conflict: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The peer's host id."""
+        return self.beacon.host
+
+    @property
+    def address(self) -> IPAddress | None:
+        """The overlay address that it holds or claims."""
+        return self.beacon.address
+
+    def lost(self, now: float) -> bool:
+        """Whether it has been silent for too long to be called alive."""
+        return now - self.last_seen > HEARD_FOR
+
+
+class PeerTable:
+    """All peers that ever sent a trusted beacon since this agent started."""
+
+    def __init__(self, own_id: str, own_mac: str) -> None:
+        self._own_id = own_id
+        self._own_mac = own_mac
+        self.peers: dict[str, Peer] = {}
+        self.strangers: dict[str, str] = {}
+        """Host id → why a host that knows the secret can't be a peer (another CIDR, port, …)."""
+
+    def heard(self, beacon: Beacon, source: IPAddress, ifindex: int, now: float) -> bool:
+        """Take in a trusted beacon; return whether what it says is new to us."""
+        peer = self.peers.get(beacon.host)
+        if peer is None:
+            if len(self.peers) >= MAX_PEERS:
+                self.strangers[beacon.host] = f"more than {MAX_PEERS} hosts"
+                return False
+            peer = self.peers[beacon.host] = Peer(beacon, since=now, last_seen=now)
+            changed = True
+        else:
+            changed = _essence(peer.beacon) != _essence(beacon)
+            peer.beacon, peer.last_seen = beacon, now
+        self.strangers.pop(beacon.host, None)
+        # The signed body says where the peer is; the packet's source only which of those it used.
+        if isinstance(source, ipaddress.IPv6Address):
+            plain = ipaddress.IPv6Address(int(source))
+            if any(plain in nic.ll for nic in beacon.nics):
+                peer.heard_ll[(ifindex, plain)] = now
+        elif any(source in nic.v4 for nic in beacon.nics):
+            peer.heard_v4[source] = now
+        self._forget_unlisted(peer)
+        return changed
+
+    def reject(self, beacon: Beacon, why: str) -> bool:
+        """Note a host that can't be a peer, and stop forwarding to it; return if that is new."""
+        was_peer = self.peers.pop(beacon.host, None) is not None
+        if len(self.strangers) >= MAX_PEERS and beacon.host not in self.strangers:
+            return was_peer
+        new = self.strangers.get(beacon.host) != why
+        self.strangers[beacon.host] = why
+        return new or was_peer
+
+    def update(self, nics: Sequence[Nic], own: IPAddress | None, now: float) -> None:
+        """Forget who is gone, choose each peer's transport, and find conflicts."""
+        for host in [h for h, p in self.peers.items() if now - p.last_seen > FORWARDED_FOR]:
+            del self.peers[host]
+        taken: dict[object, Peer] = {}
+        # The one known longest keeps its place: a newcomer never takes traffic from it.
+        for peer in sorted(self.peers.values(), key=lambda p: (p.since, p.id)):
+            self._choose(peer, nics, now)
+            peer.conflict = self._conflict(peer, own, taken)
+
+    def forwarded(self) -> list[Peer]:
+        """Return the peers that get forwarding entries, sorted by host id."""
+        return sorted(
+            (
+                peer
+                for peer in self.peers.values()
+                if peer.transport and not peer.conflict and peer.beacon.state == HELD
+                and peer.address
+            ),
+            key=lambda peer: peer.id,
+        )  # fmt: skip
+
+    def remembered_for_us(self) -> list[IPAddress]:
+        """Return the addresses that peers remember for this host, the commonest first."""
+        votes = [peer.beacon.yours for peer in self.peers.values() if peer.beacon.yours]
+        return sorted(set(votes), key=lambda a: (-votes.count(a), int(a)))
+
+    def _forget_unlisted(self, peer: Peer) -> None:
+        listed_ll = {address for nic in peer.beacon.nics for address in nic.ll}
+        listed_v4 = {address for nic in peer.beacon.nics for address in nic.v4}
+        peer.heard_ll = {key: t for key, t in peer.heard_ll.items() if key[1] in listed_ll}
+        peer.heard_v4 = {key: t for key, t in peer.heard_v4.items() if key in listed_v4}
+
+    def _choose(self, peer: Peer, nics: Sequence[Nic], now: float) -> None:
+        chosen = self._link_local(peer, nics, now) or self._ipv4(peer, nics, now)
+        # Without any path at all the last one stays: nothing better is known.
+        if chosen and chosen != peer.transport:
+            peer.transport, peer.transport_since = chosen, now
+
+    def _link_local(self, peer: Peer, nics: Sequence[Nic], now: float) -> Transport | None:
+        able = {nic.index for nic in nics if nic.ll}
+        paths = {
+            Transport(address, ifindex): at
+            for (ifindex, address), at in peer.heard_ll.items()
+            if ifindex in able and now - at <= HEARD_FOR
+        }
+        if peer.transport in paths:
+            return peer.transport  # changing without need would cost packets
+        return max(paths, key=lambda path: paths[path]) if paths else None
+
+    def _ipv4(self, peer: Peer, nics: Sequence[Nic], now: float) -> Transport | None:
+        connected = [interface.network for nic in nics for interface in nic.v4]
+        listed = [address for nic in peer.beacon.nics for address in nic.v4]
+        if not listed:
+            return None
+
+        def rank(address: ipaddress.IPv4Address) -> tuple[bool, bool, int]:
+            near = any(address in network for network in connected)
+            heard = now - peer.heard_v4.get(address, float("-inf")) <= HEARD_FOR
+            return (not near, not heard, listed.index(address))
+
+        return Transport(min(listed, key=rank))
+
+    def _conflict(self, peer: Peer, own: IPAddress | None, taken: dict[object, Peer]) -> str | None:
+        if peer.beacon.mac == self._own_mac:
+            return "it uses this host's MAC address"
+        if peer.beacon.state != HELD or peer.address is None:
+            return None
+        if peer.address == own:
+            return f"it uses this host's overlay address {own}"
+        for key in (peer.address, peer.beacon.mac):
+            if key in taken:
+                other = taken[key]
+                return f"it uses {key}, which {other.beacon.name} ({other.id}) had first"
+        taken[peer.address] = taken[peer.beacon.mac] = peer
+        return None
+
+
+def _essence(beacon: Beacon) -> tuple[object, ...]:
+    """What of a beacon decides about forwarding; the rest changes with every one."""
+    return (beacon.state, beacon.address, beacon.mac, beacon.nics, beacon.name, beacon.yours)
+
+
+def physical_addresses(peer: Peer) -> Iterable[IPAddress]:
+    """Yield a peer's physical addresses, the one in use first."""
+    used = peer.transport.remote if peer.transport else None
+    listed: list[IPAddress] = [a for nic in peer.beacon.nics for a in (*nic.v4, *nic.ll)]
+    if used in listed:
+        listed.remove(used)
+        listed.insert(0, used)
+    return listed

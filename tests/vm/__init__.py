@@ -1,0 +1,1 @@
+"""The ISO in QEMU."""

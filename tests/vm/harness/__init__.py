@@ -1,0 +1,1 @@
+"""The laboratory: segments, guests, and what to wait for."""

@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit netns oci vm setup setup-test container clean
+.PHONY: help image test check unit test-image test-netns test-oci test-vm setup setup-test container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,8 +32,8 @@ check: $(VENV)/.test ## ruff and mypy
 unit: $(VENV)/.test ## the unit tests only (seconds)
 	$(BIN)/pytest tests/unit
 
-netns oci vm: setup-test ## one tier of the tests only
-	$(PYTEST) tests/$@
+test-image test-netns test-oci test-vm: setup-test ## one tier of the tests only
+	$(PYTEST) tests/$(@:test-%=%)
 
 setup: $(VENV)/.build-packages $(VENV)/.installed ## what `make image` needs
 

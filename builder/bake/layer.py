@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,7 @@ def make_edge_layer(
             directory.chmod(0o755)
     layer = work / "20-edge.squashfs"
     make_squashfs(tree, layer, log, owned_by_root=True, all_times=epoch)
+    os.utime(layer, (epoch, epoch))  # the ISO shows this time
     return layer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ def write_iso(
         "kernel_arguments": options.kernel_arguments,
     }
     render_tree(TEMPLATES / "iso", tree, values)
+    for path in (*tree.rglob("*"), tree):
+        os.utime(path, (epoch, epoch))
     grafts = {
         "live/10-base.squashfs": base.layer,
         "live/20-edge.squashfs": edge_layer,
@@ -82,8 +85,21 @@ def write_iso(
 def _xorriso_words(
     base: BaseFiles, tree: Path, grafts: dict[str, Path], image: Path
 ) -> list[str | Path]:
-    words: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"]
-    words += ["-rational-rock", "-joliet", "-volid", VOLUME_ID, "-output", image, "-graft-points"]
+    # written without syncs in between: the finished file is synced once, before its rename
+    words: list[str | Path] = ["xorriso", "-stdio_sync", "off", "-as", "mkisofs", "-quiet"]
+    words += [
+        "-iso-level",
+        "3",
+        "-rational-rock",
+        "-joliet",
+        "-volid",
+        VOLUME_ID,
+        "-output",
+        image,
+        "-graft-points",
+    ]
+    # all times from SOURCE_DATE_EPOCH: the same input gives the same bytes
+    words += ["--set_all_file_dates", "set_to_mtime"]
     # from a stick or disk: GRUB's boot sector, and a GPT with the EFI partition; some BIOSes
     # boot only from a partition table with an active entry
     words += ["--grub2-mbr", base.bios_mbr, "-partition_offset", "16", "--mbr-force-bootable"]

@@ -1,0 +1,110 @@
+"""The real builder with its real tools: what it makes, and what it makes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.image.conftest import USER_DATA, edge_build
+
+pytestmark = pytest.mark.image
+
+
+def sh(*words: str | Path) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def extracted(iso: Path, inside: str, directory: Path) -> Path:
+    target = directory / Path(inside).name
+    sh("xorriso", "-osirrox", "on", "-indev", iso, "-extract", inside, target)
+    return target
+
+
+def test_iso_has_every_boot_path(output: Path) -> None:
+    iso = output / "edge-installer.iso"
+    words: list[str | Path] = ["xorriso", "-indev", iso, "-report_el_torito", "plain"]
+    report = sh(*words, "-report_system_area", "plain")
+    assert "BIOS  y   none" in report
+    assert "UEFI  y   none" in report
+    assert "grub2-mbr" in report
+    raw = iso.read_bytes()[:520]
+    assert raw[510:512] == b"\x55\xaa"
+    assert 0x80 in raw[446:510:16], "no active partition: some BIOSes won't boot it from USB"
+    assert raw[512:520] == b"EFI PART"
+    listed = sh("xorriso", "-indev", iso, "-find", "/", "-type", "f")
+    for name in ("live/10-base.squashfs", "live/20-edge.squashfs", "EFI/BOOT/BOOTX64.EFI"):
+        assert f"'/{name}'" in listed
+    digest = hashlib.sha256(iso.read_bytes()).hexdigest()
+    assert (output / "edge-installer.iso.sha256").read_text() == f"{digest}  edge-installer.iso\n"
+
+
+def test_edge_layer_carries_runtime_and_secret(output: Path, tmp_path: Path) -> None:
+    layer = extracted(output / "edge-installer.iso", "/live/20-edge.squashfs", tmp_path)
+    listing = sh("unsquashfs", "-lln", "-d", "", layer)
+    modes = {line.split()[-1]: line.split()[0] for line in listing.splitlines() if "/" in line}
+    assert modes["/usr/lib/edge-overlay/user-data"] == "-rw-------"
+    assert modes["/usr/bin/edge-overlay"] == "-rwxr-xr-x"
+    assert "/usr/lib/edge-overlay/vendor/pyroute2/__init__.py" in modes
+    assert "/usr/lib/edge-overlay/overlay_runtime/cli.py" in modes
+    assert not [name for name in modes if name.endswith((".so", ".pyc"))]
+    assert {line.split()[1] for line in listing.splitlines() if "/" in line} == {"0/0"}
+    text = sh("unsquashfs", "-cat", layer, "usr/lib/edge-overlay/user-data")
+    assert text == USER_DATA
+
+
+def test_oci_archive_is_a_layout_with_true_digests(output: Path, tmp_path: Path) -> None:
+    shutil.unpack_archive(output / "edge-installer.oci.tar", tmp_path, "tar", filter="data")
+    index = json.loads((tmp_path / "index.json").read_text())
+    [manifest_entry] = index["manifests"]
+
+    def blob(descriptor: dict[str, object]) -> bytes:
+        name = str(descriptor["digest"]).removeprefix("sha256:")
+        content = (tmp_path / "blobs" / "sha256" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == name
+        assert len(content) == descriptor["size"]
+        return content
+
+    manifest = json.loads(blob(manifest_entry))
+    config = json.loads(blob(manifest["config"]))
+    assert len(manifest["layers"]) == len(config["rootfs"]["diff_ids"]) == 2
+    for layer in manifest["layers"]:
+        blob(layer)
+    assert config["config"]["Cmd"] == ["/sbin/init"]
+
+
+def test_other_user_data_leaves_the_base_alone(output: Path, tmp_path: Path) -> None:
+    """The second build takes the base from the cache, and the same input gives the same bytes."""
+    path = tmp_path / "other.yaml"
+    path.write_text(USER_DATA.replace("10.77", "10.78"))
+    words: list[str | Path] = ["--user-data", path, "--output", tmp_path]
+    made = edge_build("image", *words)
+    assert made.status == 0, made.err
+    assert "done (from cache)" in made.err
+    first = hashlib.sha256((tmp_path / "edge-installer.iso").read_bytes()).hexdigest()
+    bases = [
+        extracted(iso, "/live/10-base.squashfs", directory).read_bytes()
+        for iso, directory in (
+            (tmp_path / "edge-installer.iso", tmp_path),
+            (output / "edge-installer.iso", output),
+        )
+    ]
+    assert bases[0] == bases[1]
+    again = edge_build("image", *words, "--json")
+    [artifact] = json.loads(again.out)
+    assert artifact["sha256"] == first, "a rebuild of the same input differs"
+
+
+def test_flags_reach_the_image(user_data: Path, tmp_path: Path) -> None:
+    words: list[str | Path] = ["--user-data", user_data, "--output", tmp_path]
+    words += ["--name", "shop", "--quiet"]
+    made = edge_build("image", *words, "--cidr", "10.99.0.0/24", "--hostname", "shop-17")
+    assert (made.status, made.err) == (0, "")
+    layer = extracted(tmp_path / "shop.iso", "/live/20-edge.squashfs", tmp_path)
+    text = sh("unsquashfs", "-cat", layer, "usr/lib/edge-overlay/user-data")
+    assert "cidr: 10.99.0.0/24" in text
+    assert "hostname: shop-17" in text

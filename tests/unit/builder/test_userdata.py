@@ -1,0 +1,93 @@
+"""The embedded user-data: checked, and changed only where a flag says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.errors import InputError
+from builder.userdata import EXAMPLE_SECRET, load_user_data
+from overlay_runtime.config.schema import parse_user_data
+from tests.unit.builder.conftest import GOOD
+
+
+def problems(path: Path, cidr: str | None = None, hostname: str | None = None) -> tuple[str, ...]:
+    with pytest.raises(InputError) as caught:
+        load_user_data(path, cidr, hostname)
+    return caught.value.problems
+
+
+def test_without_flags_bytes_stay(good: Path) -> None:
+    assert load_user_data(good, None, None).text == GOOD
+
+
+def test_flags_change_values_and_nothing_else(good: Path) -> None:
+    text = load_user_data(good, "10.43.0.0/24", "ship-3").text
+    expected = GOOD.replace("10.42.0.0/24", "10.43.0.0/24").replace("shop-17", "ship-3")
+    assert text == expected
+
+
+def test_flags_add_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "u.yaml"
+    path.write_text("#cloud-config\noverlay:\n  secret: 0123456789abcdef\n")
+    text = load_user_data(path, "10.43.0.0/24", "ship-3").text
+    config = parse_user_data(text, "x").overlay
+    assert config is not None
+    assert str(config.cidr) == "10.43.0.0/24"
+    assert "hostname: ship-3" in text
+
+
+@pytest.mark.parametrize(
+    ("cidr", "hostname", "words"),
+    [
+        ("10.43.0.1/24", None, "10.43.0.0/24"),
+        ("8.8.8.0/24", None, "RFC 1918"),
+        ("everything", None, "everything"),
+        (None, "-bad-", "RFC 1123"),
+    ],
+)
+def test_bad_flags_are_named(
+    good: Path, cidr: str | None, hostname: str | None, words: str
+) -> None:
+    [line] = problems(good, cidr, hostname)
+    assert line.startswith("--cidr" if cidr else "--hostname")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("users: []", "user: []\nusres: []", "8:1", "did you mean 'users'"),
+        ("hostname: shop-17", "hostname: 17", "3:11", "RFC 1123"),
+        ("#cloud-config\n", "# cloud-config\n", "1:1", "#cloud-config"),
+        ("overlay:", "overlays:", "4:1", "overlay"),
+        ("  secret: 0123456789abcdef\n", "", "", "secret"),
+        ("  cidr: ", "  cidr: - ", "5:9", "not YAML"),
+    ],
+)
+def test_bad_files_are_placed(good: Path, old: str, new: str, place: str, words: str) -> None:
+    good.write_text(GOOD.replace(old, new))
+    lines = problems(good)
+    assert any(line.startswith(f"{good}:{place}") and words in line for line in lines), lines
+
+
+def test_warnings(good: Path) -> None:
+    good.write_text(GOOD.replace("0123456789abcdef", f'"{EXAMPLE_SECRET}"') + "stages: {}\n")
+    warnings = load_user_data(good, None, None).warnings
+    assert any("everybody knows" in w for w in warnings)
+    assert any("'stages'" in w for w in warnings)
+    assert not any(EXAMPLE_SECRET in w for w in warnings)
+
+
+def test_no_overlay_block_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "u.yaml"
+    path.write_text("#cloud-config\nusers: []\n")
+    [warning] = load_user_data(path, None, None).warnings
+    assert "cidata" in warning
+
+
+def test_example_has_the_example_secret() -> None:
+    example = Path(__file__).parents[3] / "examples" / "user-data.yaml"
+    [warning] = load_user_data(example, None, None).warnings
+    assert "everybody knows" in warning

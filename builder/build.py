@@ -13,6 +13,7 @@ from builder.base.archive import ArchiveState
 from builder.base.debian import BaseFiles
 from builder.cache import Cache, digest, file_digest
 from builder.output import iso, oci
+from builder.output.iso_template import iso_template
 from builder.plan import Plan
 from builder.progress import Progress
 from builder.workspace import check_writable, exclusive, require_space, temporary_tree
@@ -64,9 +65,9 @@ def prepare(plan: Plan, cache: Cache, progress: Progress) -> ArchiveState:
         step.note = "asked" if age == 0 else f"last asked {_duration(age)} ago"
     if cache.find("base", digest(plan.base.inputs(state))) is None:
         debian.check_able_to_build(cache)
-    require_space(plan.cache_dir, _EDGE_BYTES + ("oci" in plan.formats) * _OCI_BYTES, "the build")
-    needed = ("iso" in plan.formats) * _ISO_BYTES + ("oci" in plan.formats) * _OCI_BYTES
-    require_space(plan.output, needed, "the output")
+    images = ("iso" in plan.formats) * _ISO_BYTES + ("oci" in plan.formats) * _OCI_BYTES
+    require_space(plan.cache_dir, _EDGE_BYTES + images, "the build")
+    require_space(plan.output, images, "the output")
     return state
 
 
@@ -101,8 +102,11 @@ def _outputs(
     made: list[Artifact] = []
     log = plan.log_path
     if "iso" in plan.formats:
-        with progress.step(f"ISO {plan.iso_path}"):
-            checksum = iso.write_iso(base, layer, plan.iso, plan.iso_path, work, state.date, log)
+        with progress.step(f"ISO {plan.iso_path}") as step:
+            size = layer.stat().st_size
+            template = iso_template(base, plan.iso, size, cache, work, state.date, log)
+            step.note = "frame from cache" if template.was_cached else "frame made by xorriso"
+            checksum = iso.write_iso(template, layer, plan.iso_path)
         made.append(_artifact("iso", plan.iso_path, checksum))
     if "oci" in plan.formats:
         with progress.step(f"OCI archive {plan.oci_path}") as step:

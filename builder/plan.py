@@ -9,7 +9,7 @@ from typing import Any
 from builder.base.archive import Source
 from builder.base.debian import DebianBase
 from builder.errors import InputError
-from builder.output.iso import IsoOptions
+from builder.output.iso_template import IsoOptions
 from builder.userdata import load_user_data
 
 DAY_S = 86_400.0
@@ -72,7 +72,6 @@ def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float
         output=Path(settings["output"]),
         name=settings["name"],
         iso=IsoOptions(
-            title=settings["name"],
             kernel_arguments=settings["iso.kernel-arguments"],
             timeout_s=settings["iso.menu-timeout"],
         ),

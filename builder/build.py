@@ -41,7 +41,7 @@ def build(plan: Plan, progress: Progress) -> list[Artifact]:
     with exclusive(plan.output / f".{plan.name}.lock", str(plan.output / plan.name)):
         log.write_bytes(b"")
         with progress.step(f"Debian base ({plan.base.sources[0].suite})") as step:
-            entry = debian.make_base(plan.base, state, cache, log)
+            entry = debian.make_base(plan.base, state, cache, log, step.detail)
             step.note = "from cache" if entry.was_cached else "made by mmdebstrap"
         base = BaseFiles(entry.path)
         with temporary_tree(cache.work) as work:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -49,12 +49,10 @@ def run(
     log: Path,
     *,
     env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    stdout: IO[bytes] | None = None,
+    heard: Callable[[str], None] | None = None,
 ) -> None:
-    """Run one tool to its end; all it says is appended to `log`.
+    """Run one tool to its end; all it says is appended to `log`, and told to `heard` line by line.
 
-    With `stdout` the tool's standard output goes to that file and only standard error is logged.
     The tool gets a process group of its own, which is ended whole when this build is interrupted.
     Raises ToolFailedError with the tool's last lines, or DiskFullError if those say so.
     """
@@ -67,13 +65,12 @@ def run(
             # A build that is killed outright must not leave tools at work behind it.
             ["setpriv", "--pdeathsig", "TERM", "--", *words],
             stdin=subprocess.DEVNULL,
-            stdout=stdout if stdout is not None else subprocess.PIPE,
-            stderr=subprocess.PIPE if stdout is not None else subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
-            cwd=cwd,
             start_new_session=True,
         )
-        spoken = process.stderr if stdout is not None else process.stdout
+        spoken = process.stdout
         assert spoken is not None
         try:
             for line in spoken:
@@ -81,6 +78,8 @@ def run(
                 text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
                 if text:
                     tail.append(text)
+                    if heard:
+                        heard(text)
             status = process.wait()
         except BaseException:
             _end_group(process)

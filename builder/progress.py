@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from rich.console import Console
-from rich.status import Status
+from rich.progress import Progress as Live
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
 @dataclass
 class Step:
-    """A running step; whoever does the work may say where its result came from."""
+    """A running step; whoever does the work may say where its result came from.
+
+    `detail` shows on a terminal what the step is at just now.
+    """
 
     title: str
+    detail: Callable[[str], None] = lambda _text: None
     note: str = ""
 
 
 @dataclass
 class Progress:
-    """Prints steps: a live line with a spinner on a terminal, plain lines elsewhere.
+    """Prints steps: a live line with time on a terminal, plain lines elsewhere.
 
     `quiet` leaves only warnings. All of it goes to `stream` (standard error), so that standard
     output stays for results.
@@ -38,33 +43,43 @@ class Progress:
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Announce a step, time it, and print how it ended (also when it fails)."""
-        step = Step(title)
         if self.quiet:
-            yield step
+            yield Step(title)
             return
         started = time.monotonic()
-        live = self._console.is_terminal
-        status: Status | None = None
-        if live:
-            status = self._console.status(f"{title} …")
-            status.start()
-        else:
+        with self._running(title) as step:
+            ended = "failed"
+            try:
+                yield step
+                ended = "done"
+            except KeyboardInterrupt:
+                ended = "interrupted"
+                raise
+            finally:
+                self._ended(step, ended, time.monotonic() - started)
+
+    @contextmanager
+    def _running(self, title: str) -> Iterator[Step]:
+        if not self._console.is_terminal:
             self._console.print(f"{title} …", markup=False)
-        ended = "failed"
-        try:
-            yield step
-            ended = "done"
-        except KeyboardInterrupt:
-            ended = "interrupted"
-            raise
-        finally:
-            if status is not None:
-                status.stop()
-            took = f"{time.monotonic() - started:.1f} s"
-            mark = ("✔" if ended == "done" else "✘") if live else " "
-            words = f"{title}: {ended}" if not live or ended != "done" else title
-            note = f" ({step.note})" if step.note else ""
-            self._console.print(f"{mark} {words}{note}  {took}", markup=False)
+            yield Step(title)
+            return
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}", markup=False, style="dim"),
+        )
+        with Live(*columns, console=self._console, transient=True) as live:
+            task = live.add_task(title, total=None, detail="")
+            yield Step(title, lambda text: live.update(task, detail=text[:60]))
+
+    def _ended(self, step: Step, how: str, seconds: float) -> None:
+        live = self._console.is_terminal
+        mark = ("✔" if how == "done" else "✘") if live else " "
+        words = step.title if live and how == "done" else f"{step.title}: {how}"
+        note = f" ({step.note})" if step.note else ""
+        self._console.print(f"{mark} {words}{note}  {seconds:.1f} s", markup=False)
 
     def warn(self, message: str) -> None:
         """A warning: the build goes on, the user should know."""

@@ -53,6 +53,8 @@ class Peer:
     transport: Transport | None = None
     transport_since: float = 0.0
     conflict: str | None = None
+    yours: IPAddress | None = None
+    """The overlay address that the peer remembers for this host."""
 
     @property
     def id(self) -> str:
@@ -73,7 +75,7 @@ class PeerTable:
     """All peers that ever sent a trusted beacon since this agent started."""
 
     def __init__(self, own_id: str, own_mac: str) -> None:
-        self._own_id = own_id
+        self.own_id = own_id
         self._own_mac = own_mac
         self.peers: dict[str, Peer] = {}
         self.strangers: dict[str, str] = {}
@@ -91,7 +93,18 @@ class PeerTable:
         else:
             changed = _essence(peer.beacon) != _essence(beacon)
             peer.beacon, peer.last_seen = beacon, now
+        if beacon.echo:  # only what is sent to one host can say what is remembered of it
+            changed |= peer.yours != beacon.yours
+            peer.yours = beacon.yours
         self.strangers.pop(beacon.host, None)
+        self.heard_path(beacon, source, ifindex, now)
+        return changed
+
+    def heard_path(self, beacon: Beacon, source: IPAddress, ifindex: int, now: float) -> None:
+        """Note that a genuine beacon, perhaps not the newest, came over this path."""
+        peer = self.peers.get(beacon.host)
+        if peer is None:
+            return
         # The signed body says where the peer is; the packet's source only which of those it used.
         if isinstance(source, ipaddress.IPv6Address):
             plain = ipaddress.IPv6Address(int(source))
@@ -100,7 +113,6 @@ class PeerTable:
         elif any(source in nic.v4 for nic in beacon.nics):
             peer.heard_v4[source] = now
         self._forget_unlisted(peer)
-        return changed
 
     def reject(self, beacon: Beacon, why: str) -> bool:
         """Note a host that can't be a peer, and stop forwarding to it; return if that is new."""
@@ -135,7 +147,7 @@ class PeerTable:
 
     def remembered_for_us(self) -> list[IPAddress]:
         """Return the addresses that peers remember for this host, the commonest first."""
-        votes = [peer.beacon.yours for peer in self.peers.values() if peer.beacon.yours]
+        votes = [peer.yours for peer in self.peers.values() if peer.yours]
         return sorted(set(votes), key=lambda a: (-votes.count(a), int(a)))
 
     def _forget_unlisted(self, peer: Peer) -> None:
@@ -191,13 +203,15 @@ class PeerTable:
 
 def _essence(beacon: Beacon) -> tuple[object, ...]:
     """What of a beacon decides about forwarding; the rest changes with every one."""
-    return (beacon.state, beacon.address, beacon.mac, beacon.nics, beacon.name, beacon.yours)
+    return (beacon.state, beacon.address, beacon.mac, beacon.nics, beacon.name)
 
 
 def physical_addresses(peer: Peer) -> Iterable[IPAddress]:
     """Yield a peer's physical addresses, the one in use first."""
     used = peer.transport.remote if peer.transport else None
-    listed: list[IPAddress] = [a for nic in peer.beacon.nics for a in (*nic.v4, *nic.ll)]
+    listed: list[IPAddress] = []
+    for nic in peer.beacon.nics:
+        listed += [*nic.v4, *nic.ll]
     if used in listed:
         listed.remove(used)
         listed.insert(0, used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,16 +110,23 @@ def check_able_to_build(cache: Cache) -> None:
     require_space(cache.root, WORK_BYTES, "making the Debian base")
 
 
-def make_base(base: DebianBase, archive: ArchiveState, cache: Cache, log: Path) -> Entry:
+def make_base(
+    base: DebianBase,
+    archive: ArchiveState,
+    cache: Cache,
+    log: Path,
+    heard: Callable[[str], None] | None = None,
+) -> Entry:
     """The base for these inputs, from the cache or made now (about a minute).
 
-    Raises ToolFailedError or DiskFullError, with everything mmdebstrap said in `log`.
+    `heard` is told each line of mmdebstrap's, `log` gets all of them. Raises ToolFailedError or
+    DiskFullError.
     """
 
     def make(directory: Path) -> None:
         environment = {"SOURCE_DATE_EPOCH": str(archive.date)}
         root = directory.parent / "root"
-        process.run(_mmdebstrap_words(base, root), log, env=environment)
+        process.run(_mmdebstrap_words(base, root), log, env=environment, heard=heard)
         for made in sorted((root / "boot" / "edge").iterdir()):
             made.rename(directory / made.name)
         make_squashfs(root, directory / "10-base.squashfs", log, excluded=("boot/*", "dev/*"))

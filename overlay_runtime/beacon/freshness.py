@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from overlay_runtime.beacon.wire import Beacon
 
 _REMEMBERED_BOOTS = 256
+_WINDOW = 64
 
 
 class Verdict(enum.Enum):
@@ -25,14 +26,20 @@ class Verdict(enum.Enum):
     UNPROVEN = "unproven"
     """A boot not known yet: answer with its nonce as echo, and change nothing until it echoes."""
 
+    LATE = "late"
+    """Genuine and not seen before, but overtaken by a newer one (another NIC's path is slower):
+    it proves that its path works, and nothing else of it counts."""
+
     STALE = "stale"
-    """Older than what is known: a replay, a duplicate or a packet out of order. Ignore it."""
+    """A replay, a duplicate, or older than the window: ignore it."""
 
 
 @dataclass
 class _Known:
     boot: str
     seq: int
+    # Bit n: sequence number `seq - n` was seen, as in IPsec's window (RFC 4303, 3.4.3).
+    seen: int = 1
     # Boots that were followed by another one: a recording of them must never win again.
     retired: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_BOOTS))
 
@@ -48,17 +55,14 @@ class Freshness:
         """Judge a beacon and remember what it proves."""
         known = self._known.get(beacon.host)
         if known and known.boot == beacon.boot:
-            if beacon.seq <= known.seq:
-                return Verdict.STALE
-            known.seq = beacon.seq
-            return Verdict.FRESH
+            return _in_window(known, beacon.seq)
         if known and beacon.boot in known.retired:
             return Verdict.STALE
         if beacon.echo != self._own_boot:
             return Verdict.UNPROVEN
         if known:
             known.retired.append(known.boot)
-            known.boot, known.seq = beacon.boot, beacon.seq
+            known.boot, known.seq, known.seen = beacon.boot, beacon.seq, 1
         else:
             self._known[beacon.host] = _Known(beacon.boot, beacon.seq)
         return Verdict.FRESH
@@ -67,6 +71,19 @@ class Freshness:
         """Return the boot nonce by which `host` is believed, to be echoed to it."""
         known = self._known.get(host)
         return known.boot if known else None
+
+
+def _in_window(known: _Known, seq: int) -> Verdict:
+    ahead = seq - known.seq
+    if ahead > 0:
+        known.seen = (known.seen << ahead | 1) & ((1 << _WINDOW) - 1) if ahead < _WINDOW else 1
+        known.seq = seq
+        return Verdict.FRESH
+    bit = 1 << -ahead
+    if -ahead >= _WINDOW or known.seen & bit:
+        return Verdict.STALE
+    known.seen |= bit
+    return Verdict.LATE
 
 
 class RateLimit:

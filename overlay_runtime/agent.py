@@ -1,0 +1,258 @@
+"""The agent: keeps the overlay as it should be for as long as the host runs.
+
+One round (`_round`) reads the physical side, tells the others if it changed, and corrects the
+kernel. Rounds run on every event, and every 30 s in case an event was missed. When the agent ends,
+the kernel goes on forwarding as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from overlay_runtime import BRIDGE, OUR_LINKS
+from overlay_runtime.acquire import Acquisition
+from overlay_runtime.beacon.exchange import BeaconExchange
+from overlay_runtime.beacon.schedule import Schedule, StaticPeers
+from overlay_runtime.beacon.sockets import BeaconSockets
+from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, BeaconNic, derive_key
+from overlay_runtime.config.load import Loaded
+from overlay_runtime.config.schema import OverlayConfig
+from overlay_runtime.errors import KernelError
+from overlay_runtime.identity import find_identity
+from overlay_runtime.kernel.actual import read_addresses, read_links, read_routes
+from overlay_runtime.kernel.apply import Applier
+from overlay_runtime.kernel.desired import desired, overlay_mtu
+from overlay_runtime.kernel.diff import Known
+from overlay_runtime.kernel.events import KernelEvents
+from overlay_runtime.kernel.model import Link, LinkAddress
+from overlay_runtime.notify import notify, watchdog_interval
+from overlay_runtime.paths import Paths
+from overlay_runtime.peers import PeerTable, physical_addresses
+from overlay_runtime.report import problems, status
+from overlay_runtime.state import StateStore
+from overlay_runtime.status import StatusWriter, boottime
+from overlay_runtime.underlay import Nic, find_nics, overlap
+
+log = logging.getLogger(__name__)
+
+_ROUND_SECONDS = 30.0
+_READY_AT_LATEST = 30.0
+_SETTLING_SECONDS = 40.0
+"""So long after the start, what an earlier agent set for peers not heard yet is left in place."""
+
+_DEBOUNCE, _DEBOUNCE_MOST = 0.02, 0.25
+
+
+class Agent:
+    """One overlay in one network namespace."""
+
+    def __init__(
+        self, config: OverlayConfig, loaded: Loaded, paths: Paths, given: str | None
+    ) -> None:
+        self.config = config
+        self.loaded = loaded
+        self._wake = asyncio.Event()
+        self.name = socket.gethostname()
+        self._boot = secrets.token_hex(8)
+        self._started = boottime()
+        self.nics: tuple[Nic, ...] = ()
+        self._links: list[Link] = []
+        self._addresses: list[LinkAddress] = []
+        self.overlap: str | None = None
+        self.applied = False
+        self.mtu: int | None = None
+        self.socket_problem: str | None = None
+        self.kernel_problem: str | None = None
+        self._netlink = AsyncIPRoute()
+        self.applier = Applier(self._netlink)
+        self._status = StatusWriter(paths.status, lambda: status(self))
+        self._schedule = Schedule(self._announce)
+        self.static = StaticPeers(config.peers, self._schedule.poke)
+        self.own = Acquisition(
+            config,
+            StateStore(paths.state_dir),
+            lambda: find_identity(override=given),
+            self._own_changed,
+        )
+        identity = self.own.identity
+        self.table = PeerTable(identity.host_id, identity.mac(BRIDGE))
+        self.exchange = BeaconExchange(
+            derive_key(None if config.insecure else config.secret),
+            self._describe,
+            self.table,
+            self._wake.set,
+            boottime,
+        )
+        self.exchange.is_ours = self._is_ours
+
+    async def run(self) -> None:
+        """Run until cancelled. Raises nothing that a later round could mend."""
+        log.info("edge-overlay host=%s cidr=%s vni=%d port=%d user-data=%s",
+                 self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
+                 self.loaded.origin)  # fmt: skip
+        events = KernelEvents(self._wake.set, self._is_ours)
+        tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(self._keep_alive())]
+        tasks.append(asyncio.create_task(self.own.run(self.table, self._may_claim)))
+        self.static.start()
+        self._schedule.poke()
+        self._status.write()
+        try:
+            # A task that ends with an error is a fault of this program: systemd starts it again.
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._schedule.stop()
+            self.static.stop()
+            events.close()
+            if self.exchange.sockets:
+                self.exchange.sockets.close()
+            self._netlink.close()
+            self._status.stop()
+
+    async def _rounds(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = _DEBOUNCE
+        while True:
+            self._wake.clear()
+            began = loop.time()
+            try:
+                await self._round()
+                self.kernel_problem = None
+            except (KernelError, NetlinkError, OSError) as error:
+                # Links come and go under our hands; the next round sees what is there then.
+                self.kernel_problem = str(error)
+                log.warning("kernel: %s", error)
+            self._status.changed()
+            self._report_ready()
+            # The first event after a quiet time is acted on at once, a storm in larger steps.
+            await asyncio.sleep(max(0.0, began + pause - loop.time()))
+            busy = self._wake.is_set()
+            pause = min(pause * 2, _DEBOUNCE_MOST) if busy else _DEBOUNCE
+            try:
+                await asyncio.wait_for(self._wake.wait(), 2.0 if problems(self) else _ROUND_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _round(self) -> None:
+        self._links = await read_links(self._netlink)
+        self._addresses = await read_addresses(self._netlink)
+        self._open_sockets()
+        nics = find_nics(self._links, self._addresses, self.config.interface, self.own.cidr)
+        if nics != self.nics:
+            log.info("physical side: %s", "; ".join(_nic_text(nic) for nic in nics) or "nothing")
+            self.nics = nics
+            self._schedule.poke()  # before anything else: peers are cut off until they know
+        now = boottime()
+        self.overlap = overlap(self.own.cidr, self._links, self._addresses, read_routes())
+        self.table.update(nics, self.own.address, now)
+        if self.own.address is None:
+            return
+        present = next((link.mtu for link in self._links if link.name == BRIDGE), None)
+        self.mtu = overlay_mtu(self.config.mtu, nics, self.applier.ipv6, present)
+        want = desired(
+            self.config,
+            self.own.identity,
+            self.own.address,
+            self.own.cidr.prefixlen,
+            self.table.forwarded(),
+            self.mtu,
+            self.applier.ipv6,
+        )
+        settling = self._known() if now - self._started < _SETTLING_SECONDS else None
+        count = await self.applier.apply(want, self._links, self._addresses, settling)
+        if count:
+            log.info("kernel corrected: changes=%d peers=%d", count, len(self.table.peers))
+            self._links = await read_links(self._netlink)
+        self.applied = True
+
+    def _open_sockets(self) -> None:
+        if self.exchange.sockets:
+            return
+        port = self.config.port + 1
+        try:
+            self.exchange.sockets = BeaconSockets(port, self.exchange.received)
+            self.socket_problem = None
+            self._schedule.poke()
+        except OSError as error:
+            self.socket_problem = (
+                f"UDP port {port} for beacons can't be opened: {error.strerror}; peers can't be "
+                "found until it is free"
+            )
+
+    def _announce(self, everyone: bool) -> None:
+        self.exchange.announce(self.nics, self.static.addresses(), everyone=everyone)
+
+    def _describe(self) -> Beacon:
+        own = self.own
+        return Beacon(
+            host=self.table.own_id,
+            name=self.name,
+            boot=self._boot,
+            seq=0,
+            cidr=own.cidr,
+            vni=self.config.vni,
+            port=self.config.port,
+            state=HELD if own.address else CLAIMING,
+            address=own.address or own.claiming,
+            mac=own.identity.mac(BRIDGE),
+            nics=tuple(
+                BeaconNic(nic.name, nic.mtu, tuple(i.ip for i in nic.v4), nic.ll)
+                for nic in self.nics
+            ),
+        )
+
+    def _own_changed(self) -> None:
+        """The own address, or what is wrong with it, changed."""
+        if hasattr(self, "exchange"):
+            self._wake.set()
+            self._schedule.poke()
+
+    def _may_claim(self) -> str | None:
+        if not any(nic.usable for nic in self.nics):
+            return "no physical NIC has an address yet"
+        if self.overlap:
+            return (
+                f"the overlay's range {self.own.cidr} overlaps {self.overlap}; set another "
+                "`cidr`, or change the physical network"
+            )
+        return None
+
+    def _known(self) -> Known:
+        peers = self.table.peers.values()
+        return Known(
+            frozenset(peer.beacon.mac for peer in peers),
+            frozenset(str(a) for peer in peers for a in physical_addresses(peer)),
+            frozenset(str(peer.address) for peer in peers if peer.address),
+        )
+
+    def _is_ours(self, ifindex: int) -> bool:
+        return any(link.index == ifindex and link.name in OUR_LINKS for link in self._links)
+
+    async def _keep_alive(self) -> None:
+        """Tell the watchdog that the event loop still turns, and systemd what we wait for."""
+        interval = watchdog_interval()
+        while True:
+            if interval:
+                notify("WATCHDOG=1")
+            self._report_ready()
+            await asyncio.sleep(min(interval or 1.0, 1.0))
+
+    def _report_ready(self) -> None:
+        waited = boottime() - self._started
+        if self.applied:
+            notify("READY=1", f"STATUS=overlay address {self.own.address}")
+        elif waited > _READY_AT_LATEST:
+            reason = next(iter(problems(self)), "no overlay address yet")
+            notify("READY=1", f"STATUS=waiting: {reason}")
+
+
+def _nic_text(nic: Nic) -> str:
+    return " ".join([nic.name, *map(str, nic.v4), *map(str, nic.ll)])

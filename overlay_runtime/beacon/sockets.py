@@ -1,0 +1,148 @@
+"""The UDP sockets that beacons travel through: IPv4 broadcast and unicast, IPv6 link-local.
+
+Ancillary data (ip(7), ipv6(7): IP_PKTINFO, IPV6_PKTINFO) tells on which NIC a packet came in and
+makes one leave through a given NIC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import struct
+from collections.abc import Callable
+
+from overlay_runtime.address import IPAddress
+from overlay_runtime.beacon.wire import MAX_BYTES
+
+log = logging.getLogger(__name__)
+
+BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+ALL_NODES = ipaddress.IPv6Address("ff02::1")
+"""All hosts of a segment; switches with MLD snooping never filter it (RFC 4541, 3)."""
+
+_IP_PKTINFO = 8  # linux/in.h; Python's socket module has no name for it before 3.14
+_IN_PKTINFO = struct.Struct("=i4s4s")
+_IN6_PKTINFO = struct.Struct("=16si")
+_BATCH = 64
+
+Received = Callable[[bytes, IPAddress, int], None]
+"""Called with a datagram, its source address, and the ifindex of the NIC where it came in."""
+
+
+class BeaconSockets:
+    """Both sockets on one UDP port. Sending never blocks and never raises."""
+
+    def __init__(self, port: int, received: Received) -> None:
+        """Open the sockets. Raises OSError if the IPv4 port is taken.
+
+        Without IPv6 in the kernel there is only the IPv4 socket.
+        """
+        self._port = port
+        self._received = received
+        self._v4 = _open_v4(port)
+        self._v6: socket.socket | None = None
+        try:
+            self._v6 = _open_v6(port)
+        except OSError as error:
+            log.info("no IPv6 beacons: %s", error.strerror)
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets():
+            loop.add_reader(sock, self._read, sock)
+
+    def close(self) -> None:
+        """Close both sockets."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets():
+            loop.remove_reader(sock)
+            sock.close()
+
+    def broadcast4(self, data: bytes, nic: int, source: ipaddress.IPv4Address) -> None:
+        """Broadcast through a NIC. `source` is given because the kernel's own choice might be the
+        overlay's address."""
+        info = _IN_PKTINFO.pack(nic, source.packed, b"\0\0\0\0")
+        self._send(self._v4, data, [(socket.IPPROTO_IP, _IP_PKTINFO, info)], (str(BROADCAST),))
+
+    def multicast6(self, data: bytes, nic: int) -> None:
+        """Send to all nodes of a NIC's segment."""
+        self._send6(data, ALL_NODES, nic)
+
+    def unicast(self, data: bytes, remote: IPAddress, nic: int | None) -> None:
+        """Send to one host; `nic` (an ifindex) is needed for a link-local address."""
+        if isinstance(remote, ipaddress.IPv6Address):
+            self._send6(data, remote, nic or 0)
+        else:
+            self._send(self._v4, data, [], (str(remote),))
+
+    def _send6(self, data: bytes, remote: ipaddress.IPv6Address, nic: int) -> None:
+        if self._v6 is not None:
+            self._send(self._v6, data, [], (str(ipaddress.IPv6Address(int(remote))), nic))
+
+    def _send(
+        self,
+        sock: socket.socket,
+        data: bytes,
+        ancillary: list[tuple[int, int, bytes]],
+        target: tuple[str] | tuple[str, int],
+    ) -> None:
+        host, *nic = target
+        full = (host, self._port, 0, nic[0]) if nic else (host, self._port)
+        try:
+            sock.sendmsg([data], ancillary, 0, full)
+        except OSError as error:
+            # A NIC that just went away, no route yet, a full queue: the next round repairs it.
+            log.debug("beacon to %s not sent: %s", host, error.strerror)
+
+    def _sockets(self) -> list[socket.socket]:
+        return [self._v4] + ([self._v6] if self._v6 else [])
+
+    def _read(self, sock: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(_BATCH):  # a flood must not keep the loop from its other work
+                try:
+                    # One byte more than allowed shows that a datagram is too long.
+                    data, ancillary, _flags, source = sock.recvmsg(MAX_BYTES + 1, 128)
+                except BlockingIOError:
+                    raise
+                except OSError:
+                    continue  # an ICMP error from an earlier send
+                address = ipaddress.ip_address(source[0].split("%")[0])
+                self._received(data, address, _ifindex(ancillary))
+
+
+def _ifindex(ancillary: list[tuple[int, int, bytes]]) -> int:
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+            return int(_IN_PKTINFO.unpack(data[: _IN_PKTINFO.size])[0])
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            return int(_IN6_PKTINFO.unpack(data[: _IN6_PKTINFO.size])[1])
+    return 0
+
+
+def _open_v4(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        sock.bind(("", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _open_v6(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        sock.bind(("::", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,166 @@
+"""Which user-data counts on this host: `edge-overlay gather`, early at boot.
+
+A volume labelled cidata goes before the user-data that was baked into the image. The chosen file is
+copied as it is, never merged: so every message names a file and a line that a person can look up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from overlay_runtime.config.load import decode_text
+from overlay_runtime.config.schema import UserData, parse_user_data
+from overlay_runtime.config.volumes import Volume, find_volume
+from overlay_runtime.errors import ConfigError, OverlayError, Problem
+from overlay_runtime.files import write_atomic
+from overlay_runtime.identity import find_identity
+from overlay_runtime.paths import Paths
+
+log = logging.getLogger(__name__)
+
+CIDATA = "cidata:/user-data"
+_SEED = "var/lib/cloud/seed/nocloud"
+
+
+@dataclass
+class Choice:
+    """The file whose overlay block counts, the file that cloud-init gets, and why."""
+
+    overlay: bytes | None = None
+    origin: str | None = None
+    user_data: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def gather(root: str, paths: Paths, identity: str | None) -> Choice:
+    """Choose, copy to /run/edge-overlay, and seed cloud-init. Never raises: a boot must go on."""
+    base = Path(root)
+    volume = find_volume(base)
+    choice = choose(volume, _embedded(paths), str(paths.embedded))
+    for text in choice.problems:
+        log.error("%s", text)
+    for text in choice.notes:
+        log.info("%s", text)
+    try:
+        _write(choice, paths)
+        if choice.user_data is not None:
+            _seed(base, choice.user_data, volume.files if volume else {}, identity)
+    except OSError as error:
+        log.error("user-data can't be copied: %s", error)
+    return choice
+
+
+def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) -> Choice:
+    """Decide from what was found. Pure.
+
+    The volume's overlay block counts if it is there and right. A wrong one is reported, and the
+    embedded one counts, if there is one: better a network by the image than none.
+    """
+    choice = Choice(user_data=embedded)
+    if embedded is not None:
+        choice.overlay, choice.origin = embedded, embedded_name
+    if volume is None:
+        return choice
+    if volume.fault:
+        choice.problems.append(f"the user-data volume {volume.device} can't be read: "
+                               f"{volume.fault}")  # fmt: skip
+        return choice
+    if "user-data" not in volume.files:
+        choice.notes.append(f"the volume {volume.device} has no file user-data")
+        return choice
+    data = choice.user_data = volume.files["user-data"]
+    parsed = _parse(data)
+    if isinstance(parsed, UserData):
+        if parsed.overlay is not None or embedded is None:
+            choice.overlay, choice.origin = data, CIDATA
+        else:
+            choice.notes.append(
+                f"the volume {volume.device} has no `overlay:` block: it is taken from "
+                f"{embedded_name}"
+            )
+    elif embedded is None or not _has_block(embedded):
+        # Nothing to fall back on: the agent itself reports what is wrong with this file.
+        choice.overlay, choice.origin = data, CIDATA
+    else:
+        choice.problems += [
+            f"user-data of the volume {volume.device}: {problem.render()}" for problem in parsed
+        ]
+        choice.notes.append(f"the `overlay:` block is taken from {embedded_name}")
+    return choice
+
+
+def _embedded(paths: Paths) -> bytes | None:
+    try:
+        return paths.embedded.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.error("%s can't be read: %s", paths.embedded, error.strerror)
+        return None
+
+
+def _parse(data: bytes) -> UserData | tuple[Problem, ...]:
+    try:
+        return parse_user_data(decode_text(data, CIDATA), CIDATA)
+    except ConfigError as error:
+        return error.problems
+
+
+def _has_block(data: bytes) -> bool:
+    try:
+        return parse_user_data(decode_text(data, ""), "").overlay is not None
+    except ConfigError:
+        return False
+
+
+def _write(choice: Choice, paths: Paths) -> None:
+    paths.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if choice.overlay is None:
+        for path in (paths.user_data, paths.sources):
+            path.unlink(missing_ok=True)
+        return
+    write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
+    sources = {
+        "origin": choice.origin,
+        "overlay": choice.origin,
+        "notes": choice.notes,
+        "problems": choice.problems,
+    }
+    write_atomic(paths.sources, json.dumps(sources).encode(), 0o644, sync=False)
+
+
+def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | None) -> None:
+    """Give cloud-init the user-data, as a NoCloud seed directory.
+
+    cloud-init ignores a volume without meta-data, and would not find the embedded file at all.
+    """
+    seed = root / _SEED
+    if seed.exists():
+        shutil.rmtree(seed)  # what an earlier boot found on a volume that is gone now
+    seed.mkdir(mode=0o700, parents=True)
+    meta = others.get("meta-data", b"")
+    if not meta.strip():
+        meta = _meta_data(root, data, identity)
+    write_atomic(seed / "user-data", data, 0o600, sync=False)
+    write_atomic(seed / "meta-data", meta, 0o600, sync=False)
+    for name in ("network-config", "vendor-data"):
+        if name in others:
+            write_atomic(seed / name, others[name], 0o600, sync=False)
+
+
+def _meta_data(root: Path, data: bytes, identity: str | None) -> bytes:
+    """An instance-id that changes with the host and with the content: only then is cloud-init to
+    run its once-per-instance modules again."""
+    try:
+        host = find_identity(root, identity).host_id
+    except OverlayError:
+        host = "unknown"
+    content = hashlib.sha256(data).hexdigest()[:12]
+    meta = {"instance-id": f"edge-{host}-{content}", "local-hostname": f"edge-{host[:6]}"}
+    return json.dumps(meta).encode() + b"\n"  # JSON is YAML

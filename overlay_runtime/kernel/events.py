@@ -1,0 +1,77 @@
+"""Wakes the agent when links, addresses, routes or our forwarding entries change.
+
+A raw rtnetlink socket: only the fact of a change is needed, so nothing is parsed but the header.
+That makes a burst of 50,000 events cheap, and an overrun (ENOBUFS) means no more than "look again".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+_RTMGRP_LINK, _RTMGRP_NEIGH = 0x1, 0x4
+_RTMGRP_IPV4_IFADDR, _RTMGRP_IPV4_ROUTE = 0x10, 0x40
+_RTMGRP_IPV6_IFADDR, _RTMGRP_IPV6_ROUTE = 0x100, 0x400
+_GROUPS = (
+    _RTMGRP_LINK | _RTMGRP_NEIGH | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV4_ROUTE
+    | _RTMGRP_IPV6_IFADDR | _RTMGRP_IPV6_ROUTE
+)  # fmt: skip
+_RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
+_HEADER = struct.Struct("=IHHII")
+_NDMSG = struct.Struct("=Bxxxi")
+
+
+class KernelEvents:
+    """Calls `changed` whenever something relevant happened in this network namespace."""
+
+    def __init__(self, changed: Callable[[], None], ours: Callable[[int], bool]) -> None:
+        """`ours` tells whether an ifindex is one of our links: others' neighbours are noise."""
+        self._changed = changed
+        self._ours = ours
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._socket.setblocking(False)
+        self._socket.bind((0, _GROUPS))
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._read)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _read(self) -> None:
+        relevant = False
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(64):  # then let others run; what is left wakes us at once
+                try:
+                    relevant |= self._relevant(self._socket.recv(65536))
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:
+                        raise
+                    relevant = True  # events got lost: whatever they were, look at everything
+        if relevant:
+            self._changed()
+
+    def _relevant(self, data: bytes) -> bool:
+        offset = 0
+        while offset + _HEADER.size <= len(data):
+            length, kind, _flags, _seq, pid = _HEADER.unpack_from(data, offset)
+            if length < _HEADER.size:
+                return True
+            body = offset + _HEADER.size
+            if kind not in (_RTM_NEWNEIGH, _RTM_DELNEIGH):
+                return True
+            # Additions are our own writes, and ARP at work; foreign ones wait for the next round.
+            # pyroute2's sockets have the process id in the low bits of their port id.
+            foreign = kind == _RTM_DELNEIGH and pid & 0x3FFFFF != os.getpid() & 0x3FFFFF
+            if foreign and body + _NDMSG.size <= len(data):
+                relevant = self._ours(_NDMSG.unpack_from(data, body)[1])
+                if relevant:
+                    return True
+            offset += (length + 3) & ~3
+        return False

@@ -1,0 +1,48 @@
+"""Where things lie on the host. The environment can move them: several agents on one machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+EMBEDDED = Path("usr/lib/edge-overlay/user-data")
+"""Below the root: the user-data that was baked into the image."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The directories and files of one agent."""
+
+    run_dir: Path
+    """Status, and the user-data that `gather` chose. Emptied at every boot."""
+    state_dir: Path
+    """The stored address. Outlives everything."""
+    embedded: Path
+    """User-data of the image; in tests the file to read."""
+
+    @property
+    def user_data(self) -> Path:
+        """The copy of the user-data that the agent reads (0600: it holds the secret)."""
+        return self.run_dir / "user-data"
+
+    @property
+    def sources(self) -> Path:
+        """Says where `user_data` was copied from, and what was found elsewhere."""
+        return self.run_dir / "sources.json"
+
+    @property
+    def status(self) -> Path:
+        """The status file (0644), written by the agent and read by everybody."""
+        return self.run_dir / "status.json"
+
+
+def find_paths(root: str = "/", run_dir: str | None = None, state_dir: str | None = None) -> Paths:
+    """Return the paths: as given, else as in the environment, else the usual ones below `root`."""
+    base = Path(root)
+    env = os.environ.get
+    return Paths(
+        run_dir=Path(run_dir or env("EDGE_OVERLAY_RUN_DIR") or base / "run/edge-overlay"),
+        state_dir=Path(state_dir or env("EDGE_OVERLAY_STATE_DIR") or base / "var/lib/edge-overlay"),
+        embedded=Path(env("EDGE_OVERLAY_USER_DATA") or base / EMBEDDED),
+    )

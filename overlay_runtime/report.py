@@ -1,0 +1,69 @@
+"""What the agent tells about itself: its problems in sentences, and its status."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from overlay_runtime import BRIDGE, address
+from overlay_runtime.status import boottime, peers_status
+
+if TYPE_CHECKING:
+    from overlay_runtime.agent import Agent
+
+
+def problems(agent: Agent) -> list[str]:
+    """Return what is wrong at the moment, the gravest first."""
+    own = agent.own
+    found = [agent.kernel_problem, *own.problems.values(), agent.socket_problem]
+    found += agent.applier.problems
+    if agent.overlap and own.address:
+        found.append(
+            f"the overlay's range {own.cidr} overlaps {agent.overlap}; the overlay is kept, but "
+            "addresses of one of the two can't be reached"
+        )
+    if agent.exchange.duplicate:
+        found.append(
+            f"host {agent.exchange.duplicate} has the same identity as this one "
+            f"({own.identity.source}): a cloned disk? run `edge-overlay reset` on one of them"
+        )
+    for peer in agent.table.peers.values():
+        if peer.conflict:
+            found.append(f"host {peer.beacon.name} ({peer.id}): {peer.conflict}")
+    for host, reason in agent.table.strangers.items():
+        found.append(f"host {host} can't join: {reason}")
+    found += [f"static peer {name} can't be resolved" for name in agent.static.unresolved]
+    return [problem for problem in [*found, *agent.loaded.problems] if problem]
+
+
+def status(agent: Agent) -> dict[str, Any]:
+    """Return the status file's content; `status.py` documents it."""
+    own = agent.own
+    state = "waiting"
+    if own.address is not None and agent.applied:
+        state = "up"
+    elif own.claiming is not None:
+        state = "claiming"
+    return {
+        "state": state,
+        "problems": problems(agent),
+        "pid": os.getpid(),
+        "host": {"id": agent.table.own_id, "name": agent.name, "identity": own.identity.source},
+        "overlay": {
+            "interface": BRIDGE,
+            "cidr": str(own.cidr),
+            "address": str(own.address) if own.address else None,
+            "prefix": own.cidr.prefixlen,
+            "vip": str(address.vip(own.cidr)),
+            "mtu": agent.mtu,
+            "vni": agent.config.vni,
+            "port": agent.config.port,
+        },
+        "underlay": [
+            {"name": nic.name, "mtu": nic.mtu, "addresses": [*map(str, nic.v4), *map(str, nic.ll)]}
+            for nic in agent.nics
+        ],
+        "peers": peers_status(agent.table.peers.values(), boottime()),
+        "strangers": [{"id": i, "reason": r} for i, r in agent.table.strangers.items()],
+        "sources": agent.loaded.sources,
+    }

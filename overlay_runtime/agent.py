@@ -8,6 +8,7 @@ the kernel goes on forwarding as it was.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket
@@ -42,11 +43,17 @@ from overlay_runtime.underlay import Nic, find_nics, overlap
 log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 30.0
+_RETRY_SECONDS = 2.0
 _READY_AT_LATEST = 30.0
 _SETTLING_SECONDS = 40.0
 """So long after the start, what an earlier agent set for peers not heard yet is left in place."""
 
+_DHCP_SECONDS = 15.0
+"""A first claim waits so long for DHCP where there is only a link-local address: whether the
+overlay's range overlaps the physical network is known only then. It can't be changed later."""
+
 _DEBOUNCE, _DEBOUNCE_MOST = 0.02, 0.25
+_URGENT_LEAST = 0.005
 
 
 class Agent:
@@ -58,9 +65,11 @@ class Agent:
         self.config = config
         self.loaded = loaded
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._looked = asyncio.Event()
         self.name = socket.gethostname()
         self._boot = secrets.token_hex(8)
-        self._started = boottime()
+        self._started = self._reachable = boottime()
         self.nics: tuple[Nic, ...] = ()
         self._links: list[Link] = []
         self._addresses: list[LinkAddress] = []
@@ -86,7 +95,7 @@ class Agent:
             derive_key(None if config.insecure else config.secret),
             self._describe,
             self.table,
-            self._wake.set,
+            self._look_again,
             boottime,
         )
         self.exchange.is_ours = self._is_ours
@@ -96,9 +105,9 @@ class Agent:
         log.info("edge-overlay host=%s cidr=%s vni=%d port=%d user-data=%s",
                  self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
                  self.loaded.origin)  # fmt: skip
-        events = KernelEvents(self._wake.set, self._is_ours)
+        events = KernelEvents(self._look_again, self._is_ours)
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(self._keep_alive())]
-        tasks.append(asyncio.create_task(self.own.run(self.table, self._may_claim)))
+        tasks.append(asyncio.create_task(self._acquire()))
         self.static.start()
         self._schedule.poke()
         self._status.write()
@@ -117,11 +126,21 @@ class Agent:
             self._netlink.close()
             self._status.stop()
 
+    async def _acquire(self) -> None:
+        await self._looked.wait()  # before that nothing is known of the physical side
+        await self.own.run(self.table, self._may_claim)
+
+    def _look_again(self, urgent: bool = True) -> None:
+        self._wake.set()
+        if urgent:
+            self._urgent.set()
+
     async def _rounds(self) -> None:
         loop = asyncio.get_running_loop()
         pause = _DEBOUNCE
         while True:
             self._wake.clear()
+            self._urgent.clear()
             began = loop.time()
             try:
                 await self._round()
@@ -130,16 +149,20 @@ class Agent:
                 # Links come and go under our hands; the next round sees what is there then.
                 self.kernel_problem = str(error)
                 log.warning("kernel: %s", error)
+            self._looked.set()
             self._status.changed()
             self._report_ready()
-            # The first event after a quiet time is acted on at once, a storm in larger steps.
-            await asyncio.sleep(max(0.0, began + pause - loop.time()))
-            busy = self._wake.is_set()
-            pause = min(pause * 2, _DEBOUNCE_MOST) if busy else _DEBOUNCE
-            try:
-                await asyncio.wait_for(self._wake.wait(), 2.0 if problems(self) else _ROUND_SECONDS)
-            except TimeoutError:
-                continue
+            # What cuts peers off is acted on at once, though with as much rest as work; a storm of
+            # other events in steps that grow.
+            await asyncio.sleep(max(_URGENT_LEAST, loop.time() - began))
+            await _within(self._urgent, began + pause - loop.time())
+            pause = min(pause * 2, _DEBOUNCE_MOST) if self._wake.is_set() else _DEBOUNCE
+            await _within(self._wake, _RETRY_SECONDS if self._to_retry() else _ROUND_SECONDS)
+
+    def _to_retry(self) -> bool:
+        """Whether something failed that no event will tell the end of."""
+        failed = self.kernel_problem or self.socket_problem or self.applier.problems
+        return bool(failed) or (self.own.address is None and self.overlap is not None)
 
     async def _round(self) -> None:
         self._links = await read_links(self._netlink)
@@ -148,8 +171,12 @@ class Agent:
         nics = find_nics(self._links, self._addresses, self.config.interface, self.own.cidr)
         if nics != self.nics:
             log.info("physical side: %s", "; ".join(_nic_text(nic) for nic in nics) or "nothing")
+            if not any(nic.usable for nic in self.nics):
+                self._reachable = boottime()
             self.nics = nics
             self._schedule.poke()  # before anything else: peers are cut off until they know
+        elif self.exchange.unsent:
+            self._schedule.poke()  # the address came first, and now perhaps the route to them
         now = boottime()
         self.overlap = overlap(self.own.cidr, self._links, self._addresses, read_routes())
         self.table.update(nics, self.own.address, now)
@@ -212,12 +239,14 @@ class Agent:
     def _own_changed(self) -> None:
         """The own address, or what is wrong with it, changed."""
         if hasattr(self, "exchange"):
-            self._wake.set()
+            self._look_again()
             self._schedule.poke()
 
     def _may_claim(self) -> str | None:
         if not any(nic.usable for nic in self.nics):
             return "no physical NIC has an address yet"
+        if not any(nic.v4 for nic in self.nics) and boottime() - self._reachable < _DHCP_SECONDS:
+            return "no physical NIC has an IPv4 address yet"
         if self.overlap:
             return (
                 f"the overlay's range {self.own.cidr} overlaps {self.overlap}; set another "
@@ -256,3 +285,10 @@ class Agent:
 
 def _nic_text(nic: Nic) -> str:
     return " ".join([nic.name, *map(str, nic.v4), *map(str, nic.ll)])
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, but no longer."""
+    if seconds > 0 and not event.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)

@@ -55,7 +55,7 @@ def find_identity(root: Path = Path("/"), override: str | None = None) -> Identi
     chosen = override or os.environ.get(IDENTITY_ENV)
     if chosen:
         return Identity(f"given:{chosen}", "given")
-    finders = [_machine_id, _container_mac] if _in_container(root) else [
+    finders = [_machine_id, _container_mac] if in_container(root) else [
         _product_uuid, _serials, _physical_mac, _machine_id
     ]  # fmt: skip
     for finder in finders:
@@ -75,8 +75,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _in_container(root: Path) -> bool:
-    """systemd's own signs of a container, systemd-detect-virt(1)."""
+def in_container(root: Path) -> bool:
+    """Tell whether this is a container, by the signs that systemd-detect-virt(1) looks for."""
     return bool(
         os.environ.get("container")  # noqa: SIM112 (systemd spells it so)
         or _read(root / "run/systemd/container")

@@ -16,7 +16,7 @@ def problems(agent: Agent) -> list[str]:
     """Return what is wrong at the moment, the gravest first."""
     own = agent.own
     found = [agent.kernel_problem, *own.problems.values(), agent.socket_problem]
-    found += agent.applier.problems
+    found += agent.applier.problems + agent.applier.notes
     if agent.overlap and own.address:
         found.append(
             f"the overlay's range {own.cidr} overlaps {agent.overlap}; the overlay is kept, but "

@@ -52,6 +52,9 @@ class BeaconExchange:
         self.is_ours: Callable[[int], bool] = lambda _ifindex: False
         self.duplicate: str | None = None
         """Set when another living host signs with this host's id (a cloned disk)."""
+        self.unsent = False
+        """Whether the last announcement missed somebody for want of a route: worth repeating when
+        the routes change."""
         self.bad = 0
         """Datagrams refused: not signed with our secret, or malformed."""
 
@@ -62,10 +65,11 @@ class BeaconExchange:
         nics = list(nics)
         beacon = self._describe()
         reached: set[IPAddress] = set()
+        self.unsent = False
         for peer in self._round(everyone):
             if peer.transport:
                 reached.add(peer.transport.remote)
-                self._send_to(peer, beacon)
+                self.unsent |= not self._send_to(peer, beacon)
         for nic in nics:
             data = self._sealed(beacon)
             if nic.v4:
@@ -74,7 +78,7 @@ class BeaconExchange:
                 self.sockets.multicast6(self._sealed(beacon), nic.index)
         for remote in static:
             if remote not in reached:
-                self.sockets.unicast(self._sealed(beacon), remote, None)
+                self.unsent |= not self.sockets.unicast(self._sealed(beacon), remote, None)
 
     def received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         """Take in a datagram. Never raises: whatever it is, it came from outside."""
@@ -91,7 +95,7 @@ class BeaconExchange:
             return  # our own broadcast
         verdict = self._freshness.judge(beacon)
         now = self._clock()
-        if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is not Verdict.STALE):
+        if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
             self._answer(beacon, source, ifindex, now, ask=verdict is Verdict.UNPROVEN)
         if verdict is Verdict.LATE:
             self._table.heard_path(beacon, source, ifindex, now)
@@ -133,12 +137,12 @@ class BeaconExchange:
         )
         self.sockets.unicast(self._sealed(answer), source, ifindex)
 
-    def _send_to(self, peer: Peer, beacon: Beacon) -> None:
+    def _send_to(self, peer: Peer, beacon: Beacon) -> bool:
         if self.sockets is None or peer.transport is None:
-            return
+            return False
         directed = replace(beacon, echo=self._freshness.trusted_boot(peer.id), yours=peer.address)
         transport = peer.transport
-        self.sockets.unicast(self._sealed(directed), transport.remote, transport.via)
+        return self.sockets.unicast(self._sealed(directed), transport.remote, transport.via)
 
     def _round(self, everyone: bool) -> list[Peer]:
         peers = sorted(self._table.peers.values(), key=lambda peer: peer.id)

@@ -69,16 +69,19 @@ class BeaconSockets:
         """Send to all nodes of a NIC's segment."""
         self._send6(data, ALL_NODES, nic)
 
-    def unicast(self, data: bytes, remote: IPAddress, nic: int | None) -> None:
-        """Send to one host; `nic` (an ifindex) is needed for a link-local address."""
-        if isinstance(remote, ipaddress.IPv6Address):
-            self._send6(data, remote, nic or 0)
-        else:
-            self._send(self._v4, data, [], (str(remote),))
+    def unicast(self, data: bytes, remote: IPAddress, nic: int | None) -> bool:
+        """Send to one host; `nic` (an ifindex) is needed for a link-local address.
 
-    def _send6(self, data: bytes, remote: ipaddress.IPv6Address, nic: int) -> None:
-        if self._v6 is not None:
-            self._send(self._v6, data, [], (str(ipaddress.IPv6Address(int(remote))), nic))
+        Returns whether it left: without a route it can't.
+        """
+        if isinstance(remote, ipaddress.IPv6Address):
+            return self._send6(data, remote, nic or 0)
+        return self._send(self._v4, data, [], (str(remote),))
+
+    def _send6(self, data: bytes, remote: ipaddress.IPv6Address, nic: int) -> bool:
+        if self._v6 is None:
+            return False
+        return self._send(self._v6, data, [], (str(ipaddress.IPv6Address(int(remote))), nic))
 
     def _send(
         self,
@@ -86,7 +89,7 @@ class BeaconSockets:
         data: bytes,
         ancillary: list[tuple[int, int, bytes]],
         target: tuple[str] | tuple[str, int],
-    ) -> None:
+    ) -> bool:
         host, *nic = target
         full = (host, self._port, 0, nic[0]) if nic else (host, self._port)
         try:
@@ -94,6 +97,8 @@ class BeaconSockets:
         except OSError as error:
             # A NIC that just went away, no route yet, a full queue: the next round repairs it.
             log.debug("beacon to %s not sent: %s", host, error.strerror)
+            return False
+        return True
 
     def _sockets(self) -> list[socket.socket]:
         return [self._v4] + ([self._v6] if self._v6 else [])

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import shutil
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from overlay_runtime.config.schema import UserData, parse_user_data
 from overlay_runtime.config.volumes import Volume, find_volume
 from overlay_runtime.errors import ConfigError, OverlayError, Problem
 from overlay_runtime.files import write_atomic
-from overlay_runtime.identity import find_identity
+from overlay_runtime.identity import find_identity, in_container
 from overlay_runtime.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -162,5 +163,7 @@ def _meta_data(root: Path, data: bytes, identity: str | None) -> bytes:
     except OverlayError:
         host = "unknown"
     content = hashlib.sha256(data).hexdigest()[:12]
-    meta = {"instance-id": f"edge-{host}-{content}", "local-hostname": f"edge-{host[:6]}"}
+    # A container has the name that its engine gave it, and whoever runs it looks for that one.
+    name = socket.gethostname() if in_container(root) else f"edge-{host[:6]}"
+    meta = {"instance-id": f"edge-{host}-{content}", "local-hostname": name}
     return json.dumps(meta).encode() + b"\n"  # JSON is YAML

@@ -80,7 +80,7 @@ def _read(device: Path, root: Path) -> Volume:
 
 def _mount(device: Path, mount_point: str) -> str | None:
     """Mount with the file systems that may be there, and no other: each is code in the kernel."""
-    fault = ""
+    faults = []
     for kind in _FILE_SYSTEMS:
         command = ("mount", "-t", kind, "-o", _OPTIONS, str(device), mount_point)
         try:
@@ -89,8 +89,9 @@ def _mount(device: Path, mount_point: str) -> str | None:
             return str(error)
         if done.returncode == 0:
             return None
-        fault = done.stderr.strip().splitlines()[0] if done.stderr.strip() else "mount failed"
-    return fault
+        words = (done.stderr.strip() or "mount failed").splitlines()[0]
+        faults.append(f"{kind}: {words}")
+    return "; ".join(faults)
 
 
 def _copy(directory: Path) -> dict[str, bytes]:

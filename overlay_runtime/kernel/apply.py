@@ -41,6 +41,9 @@ class Applier:
         """Whether the kernel makes VXLAN devices over IPv6; False once it refused."""
         self.problems: list[str] = []
         """What the last `apply` could not set, in words."""
+        self.notes: list[str] = []
+        """The same, where trying again soon would not help."""
+        self._refused_sysctls: set[str] = set()
 
     async def apply(
         self,
@@ -55,7 +58,7 @@ class Applier:
         itself can't be made; everything else that fails is kept in `problems` and tried again next
         time.
         """
-        self.problems = []
+        self.problems, self.notes = [], []
         count, present = await self._links(want, list(links))
         indexes = {link.name: link.index for link in present}
         if BRIDGE not in indexes:
@@ -194,8 +197,26 @@ class Applier:
             except FileNotFoundError:
                 continue  # no IPv6 in this kernel
             except OSError as error:
-                # Containers have /proc/sys read-only: worth a word, not worth stopping.
-                self.problems.append(f"sysctl {name} could not be set to {value}: {error.strerror}")
+                self._sysctl_refused(name, value, error)
+
+    def _sysctl_refused(self, name: str, value: str, error: OSError) -> None:
+        """Containers have /proc/sys read-only; most of what we set there is a second safeguard."""
+        if name not in self._refused_sysctls:
+            self._refused_sysctls.add(name)
+            log.info("sysctl %s can't be set to %s: %s", name, value, error.strerror)
+        path = self._proc_sys / name
+        if path.name == "rp_filter" and self._strict(path):
+            self.notes.append(
+                f"rp_filter of {path.parent.name} is strict and can't be changed: packets to the "
+                "VIP or from a second NIC may be dropped; set net.ipv4.conf.all.rp_filter=2"
+            )
+
+    def _strict(self, path: Path) -> bool:
+        try:
+            both = (path, path.parent.parent / "all" / path.name)
+            return max(int(each.read_text()) for each in both) == 1
+        except (OSError, ValueError):
+            return False
 
     async def _try(self, what: str, request: object) -> int:
         """Await a request; a failure is noted under `what`. Returns 1 if it was done."""

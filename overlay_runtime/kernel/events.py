@@ -22,14 +22,19 @@ _GROUPS = (
     | _RTMGRP_IPV6_IFADDR | _RTMGRP_IPV6_ROUTE
 )  # fmt: skip
 _RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
+_LINKS_AND_ADDRESSES = range(16, 24)  # RTM_NEWLINK … RTM_GETADDR and their kin
 _HEADER = struct.Struct("=IHHII")
 _NDMSG = struct.Struct("=Bxxxi")
 
 
 class KernelEvents:
-    """Calls `changed` whenever something relevant happened in this network namespace."""
+    """Calls `changed` whenever something relevant happened in this network namespace.
 
-    def __init__(self, changed: Callable[[], None], ours: Callable[[int], bool]) -> None:
+    Its argument tells whether that is urgent: links and addresses are, as peers may be cut off;
+    routes, of which a Kubernetes host changes many, are not.
+    """
+
+    def __init__(self, changed: Callable[[bool], None], ours: Callable[[int], bool]) -> None:
         """`ours` tells whether an ifindex is one of our links: others' neighbours are noise."""
         self._changed = changed
         self._ours = ours
@@ -45,33 +50,42 @@ class KernelEvents:
         self._socket.close()
 
     def _read(self) -> None:
-        relevant = False
+        urgencies: set[bool] = set()
         with contextlib.suppress(BlockingIOError):
             for _ in range(64):  # then let others run; what is left wakes us at once
                 try:
-                    relevant |= self._relevant(self._socket.recv(65536))
+                    urgencies |= self._urgencies(self._socket.recv(65536))
                 except OSError as error:
                     if error.errno != errno.ENOBUFS:
                         raise
-                    relevant = True  # events got lost: whatever they were, look at everything
-        if relevant:
-            self._changed()
+                    urgencies.add(True)  # events got lost: whatever they were, look at everything
+        if urgencies:
+            self._changed(True in urgencies)
 
-    def _relevant(self, data: bytes) -> bool:
+    def _urgencies(self, data: bytes) -> set[bool]:
+        """Return how urgent the relevant messages in a datagram are."""
+        found = set()
         offset = 0
         while offset + _HEADER.size <= len(data):
             length, kind, _flags, _seq, pid = _HEADER.unpack_from(data, offset)
             if length < _HEADER.size:
-                return True
-            body = offset + _HEADER.size
+                break
             if kind not in (_RTM_NEWNEIGH, _RTM_DELNEIGH):
-                return True
-            # Additions are our own writes, and ARP at work; foreign ones wait for the next round.
-            # pyroute2's sockets have the process id in the low bits of their port id.
-            foreign = kind == _RTM_DELNEIGH and pid & 0x3FFFFF != os.getpid() & 0x3FFFFF
-            if foreign and body + _NDMSG.size <= len(data):
-                relevant = self._ours(_NDMSG.unpack_from(data, body)[1])
-                if relevant:
-                    return True
+                found.add(kind in _LINKS_AND_ADDRESSES)
+            elif self._is_loss(kind, pid, data, offset + _HEADER.size):
+                found.add(True)
             offset += (length + 3) & ~3
-        return False
+        return found
+
+    def _is_loss(self, kind: int, pid: int, data: bytes, body: int) -> bool:
+        """Whether somebody else removed an entry on one of our links.
+
+        Additions are our own writes, and ARP at work; foreign ones wait for the next round.
+        pyroute2's sockets have the process id in the low bits of their port id.
+        """
+        foreign = kind == _RTM_DELNEIGH and pid & 0x3FFFFF != os.getpid() & 0x3FFFFF
+        return (
+            foreign
+            and body + _NDMSG.size <= len(data)
+            and self._ours(_NDMSG.unpack_from(data, body)[1])
+        )

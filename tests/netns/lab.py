@@ -1,0 +1,206 @@
+"""Hosts in network namespaces on bridges, each with a real agent."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.netns.namespaces import run
+
+REPOSITORY = Path(__file__).parents[2]
+SECRET = "a secret of the laboratory"
+_numbers = itertools.count()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+    """Wait until `condition` is true; fail with `what` if it does not become so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class Host:
+    """A host: a namespace with NICs, directories, and perhaps an agent."""
+
+    def __init__(self, name: str, namespace: str, directory: Path) -> None:
+        self.name = name
+        self.namespace = namespace
+        self.directory = directory
+        self.identity = f"identity of {name}"
+        self._agent: subprocess.Popen[bytes] | None = None
+        for part in ("run", "state"):
+            (directory / part).mkdir(parents=True)
+
+    def ip(self, *arguments: str) -> str:
+        """Run ip(8) in the namespace."""
+        return run("ip", "-n", self.namespace, *arguments)
+
+    def bridge(self, *arguments: str) -> str:
+        """Run bridge(8) in the namespace."""
+        return run("bridge", "-n", self.namespace, *arguments)
+
+    def sysctl(self, name: str, value: str | None = None) -> str:
+        """Read or write a sysctl of the namespace, `/`-separated."""
+        path = f"/proc/sys/{name}"
+        shell = f"cat {path}" if value is None else f"echo {value} > {path}"
+        return run("ip", "netns", "exec", self.namespace, "sh", "-c", shell).strip()
+
+    def start(self, *lines: str, secret: str | None = SECRET) -> Host:
+        """Write user-data with these lines in the overlay block, and start the agent."""
+        block = [f"  secret: {secret}"] if secret else []
+        block += [f"  {line}" for line in lines]
+        text = "\n".join(["#cloud-config", "overlay:", *block]) + "\n"
+        (self.directory / "user-data").write_text(text)
+        return self.restart()
+
+    def restart(self) -> Host:
+        """Start the agent with the user-data that is there."""
+        with (self.directory / "log").open("ab") as log:
+            self._agent = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, sys.executable, "-m", "overlay_runtime",
+                 "run", "--debug", "--identity", self.identity],
+                cwd=REPOSITORY, env=self._environment(), stdout=log, stderr=log,
+            )  # fmt: skip
+        return self
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the agent a signal and return its exit code."""
+        if self._agent is None:
+            return 0
+        with contextlib.suppress(ProcessLookupError):
+            self._agent.send_signal(number)
+        return self.exit_code()
+
+    def exit_code(self, seconds: float = 10.0) -> int:
+        """Wait for the agent to end by itself."""
+        if self._agent is None:
+            raise AssertionError("no agent was started")
+        code = self._agent.wait(seconds)
+        self._agent = None
+        return code
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command of edge-overlay on this host."""
+        return subprocess.run(
+            [sys.executable, "-m", "overlay_runtime", *arguments],
+            cwd=REPOSITORY, env=self._environment(), capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+
+    def status(self) -> dict[str, Any]:
+        """Return the status file, or an empty one."""
+        try:
+            found = json.loads((self.directory / "run/status.json").read_bytes())
+        except FileNotFoundError:
+            return {"state": "none", "problems": [], "peers": [], "overlay": {}}
+        return dict(found)
+
+    def up(self) -> bool:
+        """Whether this agent (not an earlier one) says that the overlay is up."""
+        status = self.status()
+        return bool(status["state"] == "up" and self._agent and status["pid"] == self._agent.pid)
+
+    @property
+    def address(self) -> str:
+        """The overlay address."""
+        return str(self.status()["overlay"]["address"])
+
+    @property
+    def end(self) -> tuple[str, str]:
+        """Where probes start and end: the namespace and the overlay address."""
+        return self.namespace, self.address
+
+    def peer(self, other: Host) -> dict[str, Any] | None:
+        """Return what status says about another host."""
+        wanted = other.status().get("host", {}).get("id")
+        return next((p for p in self.status()["peers"] if p["id"] == wanted), None)
+
+    def log(self) -> str:
+        """Return all that the agent wrote."""
+        return (self.directory / "log").read_text()
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "EDGE_OVERLAY_RUN_DIR": str(self.directory / "run"),
+            "EDGE_OVERLAY_STATE_DIR": str(self.directory / "state"),
+            "EDGE_OVERLAY_USER_DATA": str(self.directory / "user-data"),
+        }
+
+
+def _knows(one: Host, other: Host) -> bool:
+    peer = one.peer(other)
+    return peer is not None and peer["state"] == "up"
+
+
+class Lab:
+    """Hosts and the segments between them. Leaves nothing behind, whatever happens in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._prefix = f"eo{os.getpid()}n{next(_numbers)}"
+        self._namespaces: list[str] = []
+        self.hosts: list[Host] = []
+        self._switch = self._namespace("switch")
+        self._ports = itertools.count()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for host in self.hosts:
+            with contextlib.suppress(Exception):
+                host.stop(signal.SIGKILL)
+            if (host.directory / "log").exists():  # pytest shows it if the test failed
+                print(f"--- agent of {host.name}\n{host.log()[-6000:]}")
+        for namespace in self._namespaces:
+            with contextlib.suppress(AssertionError):
+                run("ip", "netns", "del", namespace)
+
+    def host(self, name: str, *addresses: str, segment: str = "a", ipv6: bool = True) -> Host:
+        """Add a host with `eth0` on a segment."""
+        host = Host(name, self._namespace(name), self._directory / name)
+        self.hosts.append(host)
+        if not ipv6:
+            host.sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+        # No duplicate detection on the lab's NICs: it costs each test a second and a half.
+        host.sysctl("net/ipv6/conf/default/dad_transmits", "0")
+        self.nic(host, "eth0", *addresses, segment=segment)
+        return host
+
+    def nic(self, host: Host, nic: str, *addresses: str, segment: str = "a") -> None:
+        """Plug another NIC of a host into a segment."""
+        bridge, port = f"br-{segment}", f"p{next(self._ports)}"
+        if f" {bridge}:" not in run("ip", "-n", self._switch, "-o", "link"):
+            run("ip", "-n", self._switch, "link", "add", bridge, "type", "bridge",
+                "mcast_snooping", "0")  # fmt: skip
+            run("ip", "-n", self._switch, "link", "set", bridge, "up")
+        host.ip("link", "add", nic, "type", "veth", "peer", "name", port, "netns", self._switch)
+        run("ip", "-n", self._switch, "link", "set", port, "master", bridge, "up")
+        host.ip("link", "set", nic, "up")
+        for address in addresses:
+            host.ip("address", "add", address, "dev", nic)
+
+    def all_up(self, seconds: float = 15.0) -> None:
+        """Wait until every agent is up and every host with the same secret knows every other."""
+        for host in self.hosts:
+            until(host.up, f"{host.name} up", seconds)
+        for one, other in itertools.permutations(self.hosts, 2):
+            until(functools.partial(_knows, one, other), f"{one.name} knows {other.name}", seconds)
+
+    def _namespace(self, name: str) -> str:
+        namespace = f"{self._prefix}-{name}"
+        run("ip", "netns", "add", namespace)
+        self._namespaces.append(namespace)
+        run("ip", "-n", namespace, "link", "set", "lo", "up")
+        return namespace

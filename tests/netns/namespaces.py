@@ -1,0 +1,52 @@
+"""Network namespaces: commands and sockets inside them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*command: str) -> str:
+    """Run a command and return its output; its own words are in the error if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """Be in a namespace: sockets made here stay there (setns(2), for this thread)."""
+    with (
+        Path("/proc/thread-self/ns/net").open("rb") as before,
+        (Path("/run/netns") / namespace).open("rb") as target,
+    ):
+        _setns(target.fileno())
+        try:
+            yield
+        finally:
+            _setns(before.fileno())
+
+
+def _setns(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def udp_socket(namespace: str, address: str, port: int) -> socket.socket:
+    """Return a UDP socket bound in a namespace, with room for seconds of probes."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with inside(namespace):
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.bind((address, port))
+    return sock

@@ -1,0 +1,59 @@
+"""The physical addresses change: what it costs, by transport."""
+
+from __future__ import annotations
+
+import time
+
+from tests.netns.lab import Host, Lab, until
+from tests.netns.probe import Outcome, Probe, reaches
+
+
+def _renumber(hosts: list[Host], old: str, new: str, without: float) -> None:
+    """Take every host's IPv4 address away, wait, and give it another."""
+    for number, host in enumerate(hosts, 1):
+        host.ip("address", "del", f"{old}.{number}/24", "dev", "eth0")
+    time.sleep(without)
+    for number, host in enumerate(hosts, 1):
+        host.ip("address", "add", f"{new}.{number}/24", "dev", "eth0")
+
+
+def _probed(one: Host, two: Host, without: float) -> list[Outcome]:
+    there, back = Probe(one.end, two.end, 7100), Probe(two.end, one.end, 7101)
+    with there, back:
+        time.sleep(0.5)
+        _renumber([one, two], "10.9.0", "172.20.5", without)
+        time.sleep(1.5)
+    return [there.outcome(), back.outcome()]
+
+
+def test_link_local_transport_loses_nothing(lab: Lab) -> None:
+    one, two = (lab.host(name, f"10.9.0.{n}/24").start() for n, name in enumerate("ab", 1))
+    lab.all_up()
+    addresses = one.address, two.address
+    for outcome in _probed(one, two, without=0.5):
+        print(outcome)
+        assert outcome.sent > 1500
+        assert outcome.lost == 0
+    assert (one.address, two.address) == addresses
+    assert "172.20.5.2" in one.peer(two)["physical"]  # type: ignore[index]
+
+
+def test_ipv4_transport_recovers(lab: Lab) -> None:
+    one, two = (
+        lab.host(name, f"10.9.0.{n}/24", ipv6=False).start() for n, name in enumerate("ab", 1)
+    )
+    lab.all_up()
+    for outcome in _probed(one, two, without=0.0):
+        print(outcome)
+        assert outcome.gap < 0.5  # 0.05 on a quiet machine, most of it the `ip` commands
+    assert one.peer(two)["transport"] == "ipv4"  # type: ignore[index]
+    assert reaches(one.end, two.end)
+
+
+def test_another_nic_takes_over(lab: Lab) -> None:
+    one, two = (lab.host(name, f"10.9.0.{n}/24").start() for n, name in enumerate("ab", 1))
+    lab.all_up()
+    lab.nic(one, "eth1", "10.9.0.77/24")
+    one.ip("link", "del", "eth0")
+    assert reaches(one.end, two.end)
+    until(lambda: [nic["name"] for nic in one.status()["underlay"]] == ["eth1"], "shown", 2)

@@ -1,0 +1,114 @@
+"""The peer table: transports, conflicts, and who is forgotten when."""
+
+from __future__ import annotations
+
+from overlay_runtime.beacon.wire import BeaconNic
+from overlay_runtime.peers import FORWARDED_FOR, HEARD_FOR, PeerTable, Transport, physical_addresses
+from tests.unit.runtime.samples import CIDR, V4, V6, beacon, nic
+
+OWN = CIDR[50]
+
+
+def _table() -> PeerTable:
+    return PeerTable("f" * 16, "02:ff:00:00:00:00")
+
+
+def _transport(table: PeerTable, now: float, *nics: object) -> Transport | None:
+    table.update(nics or [nic()], OWN, now)  # type: ignore[arg-type]
+    return table.peers[beacon().host].transport
+
+
+def test_link_local_where_it_was_heard_else_ipv4() -> None:
+    table = _table()
+    assert table.heard(beacon(), V4("10.9.0.1"), 2, 0.0)
+    assert _transport(table, 0.0) == Transport(V4("10.9.0.1"))
+    assert not table.heard(beacon(seq=2), V6("fe80::1"), 2, 1.0)
+    assert _transport(table, 1.0) == Transport(V6("fe80::1"), 2)
+    assert _transport(table, 1.0 + HEARD_FOR) == Transport(V6("fe80::1"), 2)
+    table.heard(beacon(seq=3), V4("10.9.0.1"), 2, 30.0)
+    assert _transport(table, 2.0 + HEARD_FOR) == Transport(V4("10.9.0.1"))
+
+
+def test_an_address_that_is_not_listed_is_no_path() -> None:
+    table = _table()
+    table.heard(beacon(), V6("fe80::bad"), 2, 0.0)
+    assert _transport(table, 0.0) == Transport(V4("10.9.0.1"))
+    table.heard(beacon(seq=2, nics=()), V4("10.66.6.6"), 2, 1.0)
+    assert _transport(table, 1.0) == Transport(V4("10.9.0.1"))  # nothing better is known
+
+
+def test_a_beacon_without_the_address_counts_at_once() -> None:
+    table = _table()
+    table.heard(beacon(), V6("fe80::1"), 2, 0.0)
+    assert _transport(table, 0.0) == Transport(V6("fe80::1"), 2)
+    moved = beacon(seq=2, nics=(BeaconNic("eth0", 1500, (V4("10.9.0.200"),), (V6("fe80::2"),)),))
+    assert table.heard(moved, V4("10.9.0.200"), 2, 1.0)
+    assert _transport(table, 1.0) == Transport(V4("10.9.0.200"))
+    table.heard(moved, V6("fe80::2"), 2, 1.1)
+    assert _transport(table, 1.1) == Transport(V6("fe80::2"), 2)
+
+
+def test_the_path_follows_our_own_nics_and_does_not_change_without_need() -> None:
+    table = _table()
+    table.heard(beacon(), V6("fe80::1"), 2, 0.0)
+    table.heard_path(beacon(), V6("fe80::1"), 3, 5.0)
+    both = [nic(), nic(name="eth1", index=3)]
+    assert _transport(table, 5.0, *both) == Transport(V6("fe80::1"), 3)  # the newest
+    table.heard_path(beacon(), V6("fe80::1"), 2, 6.0)
+    assert _transport(table, 6.0, *both) == Transport(V6("fe80::1"), 3)  # kept
+    assert _transport(table, 6.0, nic()) == Transport(V6("fe80::1"), 2)  # eth1 is gone
+    assert _transport(table, 6.0, nic(ll=())) == Transport(V4("10.9.0.1"))
+
+
+def test_ipv4_in_a_connected_subnet_goes_first() -> None:
+    table = _table()
+    far, near = V4("192.168.7.7"), V4("10.9.0.1")
+    table.heard(beacon(nics=(BeaconNic("e", 1500, (far, near), ()),)), far, 2, 0.0)
+    assert _transport(table, 0.0) == Transport(near)
+    assert _transport(table, 0.0, nic(v4=())) == Transport(far)
+    assert list(physical_addresses(table.peers[beacon().host])) == [far, near]
+
+
+def test_who_had_it_first_keeps_it() -> None:
+    table = _table()
+    table.heard(beacon(2, address=CIDR[7]), V6("fe80::2"), 2, 0.0)
+    table.heard(beacon(1, address=CIDR[7]), V6("fe80::1"), 2, 1.0)
+    table.heard(beacon(3, address=OWN), V6("fe80::3"), 2, 2.0)
+    table.heard(beacon(4, mac="02:ff:00:00:00:00"), V6("fe80::4"), 2, 2.0)
+    table.heard(beacon(5, state="claiming"), V6("fe80::5"), 2, 2.0)
+    table.update([nic()], OWN, 2.0)
+    assert [peer.beacon.name for peer in table.forwarded()] == ["host2"]
+    conflicts = {p.beacon.name: p.conflict or "" for p in table.peers.values()}
+    assert "host2" in conflicts["host1"]
+    assert "this host's overlay address" in conflicts["host3"]
+    assert "MAC" in conflicts["host4"]
+    assert conflicts["host5"] == ""
+
+
+def test_silent_peers_are_lost_but_forwarded_for_a_day() -> None:
+    table = _table()
+    table.heard(beacon(), V6("fe80::1"), 2, 0.0)
+    table.update([nic()], OWN, FORWARDED_FOR)
+    [peer] = table.forwarded()
+    assert peer.lost(HEARD_FOR + 1)
+    assert not peer.lost(HEARD_FOR)
+    table.update([nic()], OWN, FORWARDED_FOR + 1)
+    assert table.peers == {}
+
+
+def test_strangers_are_named_once_and_can_come_back() -> None:
+    table = _table()
+    table.heard(beacon(), V6("fe80::1"), 2, 0.0)
+    assert table.reject(beacon(), "it has vni 7")
+    assert not table.reject(beacon(), "it has vni 7")
+    assert table.peers == {}
+    table.heard(beacon(), V6("fe80::1"), 2, 1.0)
+    assert table.strangers == {}
+
+
+def test_what_peers_remember_of_us() -> None:
+    table = _table()
+    for number, address in ((1, CIDR[9]), (2, CIDR[8]), (3, CIDR[9])):
+        table.heard(beacon(number, echo="0" * 16, yours=address), V4("10.9.0.1"), 2, 0.0)
+    table.heard(beacon(1, seq=2), V4("10.9.0.1"), 2, 1.0)  # a broadcast says nothing about us
+    assert table.remembered_for_us() == [CIDR[9], CIDR[8]]

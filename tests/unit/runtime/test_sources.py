@@ -1,0 +1,119 @@
+"""Where user-data is from: the volume, the image, and what cloud-init gets."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from overlay_runtime.config.load import load
+from overlay_runtime.config.sources import CIDATA, gather
+from overlay_runtime.errors import ConfigError
+from overlay_runtime.paths import EMBEDDED, Paths, find_paths
+
+BLOCK = "#cloud-config\noverlay:\n  secret: sixteen characters\n  vni: {vni}\n"
+
+
+class _Root:
+    """A host's root directory with what this test puts there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.paths: Paths = find_paths(str(path))
+
+    def embedded(self, text: str) -> None:
+        path = self.path / EMBEDDED
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+
+    def volume(self, label: str = "cidata", **files: str | bytes) -> None:
+        directory = self.path / "dev/disk/by-label" / label
+        directory.mkdir(parents=True)
+        for name, text in files.items():
+            data = text if isinstance(text, bytes) else text.encode()
+            (directory / name.replace("_", "-")).write_bytes(data)
+
+    def gather(self) -> None:
+        gather(str(self.path), self.paths, "me")
+
+    def seed(self, name: str) -> str:
+        return (self.path / "var/lib/cloud/seed/nocloud" / name).read_text()
+
+    def vni(self) -> int:
+        config = load(self.paths).config
+        assert config is not None
+        return config.vni
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> _Root:
+    return _Root(tmp_path)
+
+
+def test_the_volume_goes_before_the_image(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data=BLOCK.format(vni=2), meta_data="instance-id: shop-7\n")
+    root.gather()
+    assert root.vni() == 2
+    assert load(root.paths).origin == CIDATA
+    assert root.seed("meta-data") == "instance-id: shop-7\n"
+    assert stat.S_IMODE(root.paths.user_data.stat().st_mode) == 0o600
+
+
+def test_the_image_alone(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.gather()
+    assert root.vni() == 1
+    assert load(root.paths).origin == str(root.paths.embedded)
+    meta = json.loads(root.seed("meta-data"))
+    assert meta["local-hostname"].startswith("edge-")
+    first = meta["instance-id"]
+    root.gather()
+    assert json.loads(root.seed("meta-data"))["instance-id"] == first
+    root.paths.embedded.write_text(BLOCK.format(vni=3))
+    root.gather()
+    assert json.loads(root.seed("meta-data"))["instance-id"] != first
+
+
+def test_a_volume_without_the_block_leaves_it_to_the_image(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data="#cloud-config\nhostname: shop-7\n")
+    root.gather()
+    assert root.vni() == 1
+    assert "has no `overlay:` block" in load(root.paths).sources["notes"][0]
+    assert "shop-7" in root.seed("user-data")  # the other keys are the volume's
+
+
+def test_a_wrong_volume_is_told_and_the_image_counts(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume("CIDATA", user_data=BLOCK.format(vni="many"))
+    root.gather()
+    assert root.vni() == 1
+    [problem] = load(root.paths).problems
+    assert f"{CIDATA}:4:8" in problem
+
+
+def test_a_wrong_volume_alone_is_an_error_with_its_place(root: _Root) -> None:
+    root.volume(user_data=b"#cloud-config\nname: \xff\n")
+    root.gather()
+    with pytest.raises(ConfigError, match=f"{CIDATA}:2:7: bytes that are not UTF-8"):
+        load(root.paths)
+
+
+def test_nothing_at_all(root: _Root) -> None:
+    root.gather()
+    loaded = load(root.paths)
+    assert loaded.config is None
+    assert "there is no user-data" in loaded.sources["notes"][0]
+
+
+def test_a_volume_that_is_gone_leaves_nothing_behind(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data=BLOCK.format(vni=2), network_config="version: 2\n")
+    root.gather()
+    (root.path / "dev/disk/by-label/cidata").rename(root.path / "gone")
+    root.gather()
+    assert root.vni() == 1
+    assert not (root.path / "var/lib/cloud/seed/nocloud/network-config").exists()

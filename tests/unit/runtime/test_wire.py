@@ -1,0 +1,128 @@
+"""Beacons on the wire: what is signed comes back, all else is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overlay_runtime.beacon.wire import (
+    MAX_BYTES,
+    BadBeacon,
+    BeaconNic,
+    decode,
+    derive_key,
+    encode,
+)
+from tests.unit.runtime.samples import CIDR, V4, V6, beacon
+
+KEY = derive_key("a secret of the tests")
+
+
+def _signed(body: Any) -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return b"EDGB\x01" + hmac.digest(KEY, b"EDGB\x01" + data, hashlib.sha256) + data
+
+
+def _body() -> dict[str, Any]:
+    return dict(json.loads(encode(beacon(), KEY)[37:]))
+
+
+@given(
+    st.integers(0, 2**53),
+    st.booleans(),
+    st.sampled_from(["claiming", "held"]),
+    st.lists(st.ip_addresses(v=4, network="10.0.0.0/8"), max_size=8),
+    st.lists(st.integers(1, 2**64 - 1).map(lambda n: V6((0xFE80 << 112) | n)), max_size=8),
+)
+def test_round_trip(seq: int, ask: bool, state: str, v4: list[V4], ll: list[V6]) -> None:
+    sent = beacon(
+        seq=seq, ask=ask, state=state, echo="0" * 16, yours=CIDR[9],
+        nics=(BeaconNic("eth0", 1500, tuple(v4), tuple(ll)),),
+    )  # fmt: skip
+    assert decode(encode(sent, KEY), KEY) == sent
+
+
+def test_too_much_is_left_out_not_sent() -> None:
+    nics = tuple(
+        BeaconNic(f"interface{n:05}", 9000, tuple(V4(f"10.200.{n}.{m + 100}") for m in range(20)),
+                  tuple(V6(f"fe80::ffff:ffff:ffff:{m:x}") for m in range(20)))
+        for n in range(40)
+    )  # fmt: skip
+    data = encode(beacon(nics=nics, name="n" * 500), KEY)
+    assert len(data) <= MAX_BYTES
+    assert decode(data, KEY).nics[0].v4[0] == V4("10.200.0.100")
+
+
+def test_the_key_and_every_bit_count() -> None:
+    data = encode(beacon(), KEY)
+    with pytest.raises(BadBeacon):
+        decode(data, derive_key("another secret, also long"))
+    with pytest.raises(BadBeacon):
+        decode(data, derive_key(None))
+    for bit in range(0, len(data) * 8, 3):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BadBeacon):
+            decode(bytes(changed), KEY)
+    for length in range(len(data)):
+        with pytest.raises(BadBeacon):
+            decode(data[:length], KEY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": "x"}, {"boot": 5}, {"seq": -1}, {"seq": True}, {"seq": 1.5}, {"cidr": "x"},
+        {"vni": 0}, {"port": 65535}, {"state": "gone"}, {"address": "10.0.0.1"}, {"address": 5},
+        {"mac": "01:00:00:00:00:01"}, {"mac": "00:00:00:00:00:00"}, {"nics": {}}, {"nics": [5]},
+        {"nics": [{}] * 17}, {"ask": 1}, {"echo": None}, {"name": "n" * 65}, {"yours": "x"},
+    ],
+)  # fmt: skip
+def test_a_signed_but_malformed_body(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadBeacon):
+        decode(_signed({**_body(), **changes}), KEY)
+
+
+@pytest.mark.parametrize(
+    ("v4", "ll"),
+    [("100.64.192.20", None), ("224.0.0.1", None), ("127.0.0.1", None), ("255.255.255.255", None),
+     ("0.0.0.0", None), (7, None), (None, "fd00::1"), (None, "fe80::1%eth0"), (None, 5)],
+)  # fmt: skip
+def test_a_vtep_that_can_not_be_one(v4: object, ll: object) -> None:
+    nic = {"name": "eth0", "mtu": 1500, "v4": [v4] if v4 else [], "ll": [ll] if ll else []}
+    with pytest.raises(BadBeacon):
+        decode(_signed({**_body(), "nics": [nic]}), KEY)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(st.sampled_from(sorted(_body())), _json)
+def test_any_value_in_any_field(name: str, value: object) -> None:
+    try:
+        decode(_signed({**_body(), name: value}), KEY)
+    except BadBeacon:
+        return
+
+
+@given(st.binary(max_size=1300))
+def test_any_bytes(data: bytes) -> None:
+    with pytest.raises(BadBeacon):
+        decode(data, KEY)
+    with pytest.raises(BadBeacon):
+        decode(_signed(data), KEY)
+
+
+def test_deep_json() -> None:
+    with pytest.raises(BadBeacon):
+        decode(_signed(b"[" * 1100), KEY)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from tests.site import Account
 from tests.vm.harness.machine import Machine
 from tests.vm.harness.process import end, start, tail
 from tests.vm.harness.qmp import Qmp
-from tests.vm.harness.remote import Account, Remote
+from tests.vm.harness.remote import Remote
 from tests.vm.harness.segment import Segment
 from tests.vm.harness.waiting import WaitedInVainError, wait_until
 
+T = TypeVar("T")
 BOOT_LIMIT_S = 300.0
 """From power on to SSH: software emulation, several guests on few cores."""
 
@@ -103,7 +105,7 @@ class Guest:
         assert isinstance(status, dict)
         return status
 
-    def wait_until(self, what: str, probe: Any, limit_s: float) -> Any:
+    def wait_until(self, what: str, probe: Callable[[], T | None], limit_s: float) -> T:
         """`wait_until` with this guest's console and a screenshot as the evidence."""
         what = f"{self.machine.name}: {what}"
         return wait_until(what, self._alive(probe), limit_s, evidence=self.evidence)
@@ -118,8 +120,8 @@ class Guest:
         words += [f"screenshot: {picture}"] if picture.exists() else []
         return "\n".join(words)
 
-    def _alive(self, probe: Any) -> Any:
-        def checked() -> Any:
+    def _alive(self, probe: Callable[[], T | None]) -> Callable[[], T | None]:
+        def checked() -> T | None:
             if self._process is None or self._process.poll() is not None:
                 raise WaitedInVainError(f"QEMU of {self.machine.name} ended\n{self.evidence()}")
             return probe()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,7 +81,7 @@ class Machine:
         words += ["-device", "qemu-xhci,id=usb"]
         return [*words, "-device", "usb-storage,bus=usb.0,drive=iso,removable=on,bootindex=0"]
 
-    def _volumes(self) -> Sequence[str]:
+    def _volumes(self) -> list[str]:
         words: list[str] = []
         for number, path in enumerate(self.volumes, start=1):
             device = f"ide-cd,bus=ide.{number}" if path.suffix == ".iso" else "virtio-blk-pci"

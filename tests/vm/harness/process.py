@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-_GRACE_S = 5.0
-
 
 def run(words: Sequence[str | Path], *, limit_s: float = 30.0, check: bool = True) -> str:
     """Run a short command and return its standard output.
@@ -35,13 +33,13 @@ def start(words: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process that `start` started: politely, then not."""
+def end(process: subprocess.Popen[bytes], grace_s: float = 5.0) -> None:
+    """End a process that `start` started: politely, then, after `grace_s` seconds, not."""
     if process.poll() is not None:
         return
     process.terminate()
     try:
-        process.wait(_GRACE_S)
+        process.wait(grace_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import IO
 
+from tests.site import Account
 from tests.vm.harness.segment import Segment
 
 _OPTIONS = {
@@ -22,14 +22,6 @@ _OPTIONS = {
     "ControlMaster": "auto",
     "ControlPersist": "30",
 }
-
-
-@dataclass(frozen=True)
-class Account:
-    """Who logs in: user-data holds the name and the public half of the key."""
-
-    user: str
-    key: Path
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,9 @@ class Remote:
 
     def hang_up(self) -> None:
         """End the shared connection, if there is one."""
-        words = [*self._words(""), ]
+        words = [
+            *self._words(""),
+        ]
         words[words.index("--") :] = ["-O", "exit", str(self.address)]
         subprocess.run(words, capture_output=True, check=False, timeout=20)
 

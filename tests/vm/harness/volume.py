@@ -28,6 +28,7 @@ def cidata(directory: Path, kind: FileSystem, user_data: str, meta_data: str = "
         words = ["xorriso", "-as", "mkisofs", "-quiet", "-volid", "cidata", "-joliet"]
         run([*words, "-rational-rock", "-output", image, content])
         return image
-    run(["mformat", "-C", "-i", image, "-v", "cidata", "-T", str(_VFAT_KIB * 2), "-h", "2", "-s", "32", "::"])
+    # mkfs.vfat, not mformat: that one writes a partition table too, and the label appears twice
+    run(["mkfs.vfat", "-C", "-n", "CIDATA", image, str(_VFAT_KIB)])
     run(["mcopy", "-i", image, *[content / name for name in files], "::/"])
     return image

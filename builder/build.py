@@ -11,12 +11,20 @@ from builder.bake.vendor import vendored_dependencies
 from builder.base import archive, debian
 from builder.base.archive import ArchiveState
 from builder.base.debian import BaseFiles
-from builder.cache import Cache, digest, file_digest
+from builder.cache import Cache, digest
+from builder.errors import OutputError, UnavailableError
 from builder.output import iso, oci
 from builder.output.iso_template import iso_template
 from builder.plan import Plan
 from builder.progress import Progress
-from builder.workspace import check_writable, exclusive, require_space, temporary_tree
+from builder.workspace import (
+    adopt,
+    check_writable,
+    exclusive,
+    remove_parts,
+    require_space,
+    temporary_tree,
+)
 
 _EDGE_BYTES = 64 << 20
 _ISO_BYTES = 320 << 20
@@ -25,7 +33,7 @@ _OCI_BYTES = 320 << 20
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished output: its file (or Docker tag), size in bytes, SHA-256."""
+    """A finished output: its file, size in bytes, SHA-256."""
 
     kind: str
     where: str
@@ -39,7 +47,9 @@ def build(plan: Plan, progress: Progress) -> list[Artifact]:
     state = prepare(plan, cache, progress)
     log = plan.log_path
     with exclusive(plan.output / f".{plan.name}.lock", str(plan.output / plan.name)):
+        remove_parts(plan.output, plan.name)
         log.write_bytes(b"")
+        adopt(log)
         with progress.step(f"Debian base ({plan.base.sources[0].suite})") as step:
             entry = debian.make_base(plan.base, state, cache, log, step.detail)
             step.note = "from cache" if entry.was_cached else "made by mmdebstrap"
@@ -58,17 +68,42 @@ def prepare(plan: Plan, cache: Cache, progress: Progress) -> ArchiveState:
     process.require_tools(sorted({tool for f in plan.formats for tool in tools[f]}))
     check_writable(plan.output)
     check_writable(plan.cache_dir)
+    if plan.load:
+        oci.check_daemon()
+    for path in (plan.iso_path, plan.oci_path, plan.log_path):
+        if path.is_dir():
+            raise OutputError(f"{path} is a directory", "remove it, or choose another --name")
     with progress.step("Debian mirror") as step:
-        state, age = archive.current_state(
-            plan.base.sources, plan.cache_dir, plan.archive_max_age_s
-        )
+        state, age = _archive_state(plan, cache, progress)
         step.note = "asked" if age == 0 else f"last asked {_duration(age)} ago"
-    if cache.find("base", digest(plan.base.inputs(state))) is None:
+    if not _has_base(plan, cache, state):
         debian.check_able_to_build(cache)
     images = ("iso" in plan.formats) * _ISO_BYTES + ("oci" in plan.formats) * _OCI_BYTES
     require_space(plan.cache_dir, _EDGE_BYTES + images, "the build")
     require_space(plan.output, images, "the output")
     return state
+
+
+def _archive_state(plan: Plan, cache: Cache, progress: Progress) -> tuple[ArchiveState, float]:
+    """The archive's state to build from, and how old that knowledge is in seconds.
+
+    A base that must be made is made of the archive as it is now, so it is asked now. With a base
+    at hand and the mirror gone, the base serves, unless a refresh was asked for.
+    """
+    sources, max_age = plan.base.sources, plan.archive_max_age_s
+    known = archive.last_state(sources, plan.cache_dir)
+    have_base = known is not None and _has_base(plan, cache, known[0])
+    try:
+        return archive.current_state(sources, plan.cache_dir, max_age if have_base else 0.0)
+    except UnavailableError as error:
+        if known is None or not have_base or not max_age:
+            raise
+        progress.warn(f"{error.message}; using the base of {_duration(known[1])} ago")
+        return known
+
+
+def _has_base(plan: Plan, cache: Cache, state: ArchiveState) -> bool:
+    return cache.find("base", digest(plan.base.inputs(state))) is not None
 
 
 def _duration(seconds: float) -> str:
@@ -113,8 +148,8 @@ def _outputs(
             lower, was_cached = oci.base_layer(base, cache, log)
             step.note = "base layer from cache" if was_cached else "base layer made"
             layers = [lower, oci.edge_layer(layer, work, log)]
-            oci.write_archive(layers, plan.tag, plan.oci_path, state.date)
-        made.append(_artifact("oci", plan.oci_path, file_digest(plan.oci_path)))
+            checksum = oci.write_archive(layers, plan.tag, plan.oci_path, state.date)
+        made.append(_artifact("oci", plan.oci_path, checksum))
     if plan.load:
         with progress.step(f"Loading {plan.tag} into Docker") as step:
             step.note = oci.load_into_docker(plan.oci_path, plan.tag)

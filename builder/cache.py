@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.workspace import exclusive, remove_tree, sync_directory, temporary_tree
+from builder.workspace import (
+    adopt,
+    exclusive,
+    make_directory,
+    remove_tree,
+    sync_directory,
+    temporary_tree,
+)
 
 _DONE = "entry.json"
 
@@ -49,45 +56,63 @@ class Cache:
         return self.root / "work"
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The entry's directory, if it is there and whole."""
+        """The entry's directory, if it is there and whole: every file with its recorded size."""
         path = self._path(kind, key)
-        return path if (path / _DONE).is_file() else None
+        try:
+            sizes = json.loads((path / _DONE).read_text())["sizes"]
+            whole = all((path / name).stat().st_size == size for name, size in sizes.items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return path if whole else None
 
     def get(self, kind: str, inputs: Any, make: Callable[[Path], None], *, keep: int = 3) -> Entry:
         """The entry for `inputs`; `make(directory)` fills it first if it isn't there.
 
         An entry appears whole or not at all. Entries of the same kind beyond the `keep` last
-        used are removed. Raises BusyError if another build is making the same entry.
+        used are removed. Raises BusyError if another build is making an entry of that kind.
         """
         key = digest(inputs)
-        found = self.find(kind, key)
-        if found:
-            os.utime(found / _DONE)
-            return Entry(found, was_cached=True)
-        self.root.mkdir(parents=True, exist_ok=True)
+        if found := self._used(kind, key):
+            return found
+        make_directory(self.root)
         with (
             exclusive(self.root / f".{kind}.lock", f"the cache {self.root} ({kind})"),
             temporary_tree(self.work) as tree,
         ):
+            if found := self._used(kind, key):  # made by the build that had the lock
+                return found
             made = tree / "entry"
             made.mkdir()
             make(made)
             record = {"kind": kind, "key": key, "inputs": inputs, "made": int(time.time())}
-            (made / _DONE).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+            (made / _DONE).write_text(json.dumps(record | {"sizes": _settle(made)}, indent=1))
             path = self._path(kind, key)
-            if path.exists():  # left by a power cut between rename and sync
+            if path.exists():  # damaged
                 remove_tree(path)
             made.rename(path)
+            _hand_over(path)
             sync_directory(self.root)
             self._drop_old(kind, keep)
         return Entry(path, was_cached=False)
 
     def clear(self) -> int:
-        """Remove all entries; returns the bytes that they took."""
-        size = sum(f.stat().st_size for f in self.root.rglob("*") if f.is_file())
-        if self.root.exists():
-            shutil.rmtree(self.root)
+        """Remove all entries, and nothing that isn't the cache's; returns the bytes they took."""
+        size = 0
+        for done in self.root.glob(f"*-*/{_DONE}"):
+            with exclusive(self.root / f".{done.parent.name.partition('-')[0]}.lock", "the cache"):
+                size += sum(f.stat().st_size for f in done.parent.rglob("*") if f.is_file())
+                remove_tree(done.parent)
+        for stamp in self.root.glob("archive-*.json"):
+            stamp.unlink()
         return size
+
+    def _used(self, kind: str, key: str) -> Entry | None:
+        found = self.find(kind, key)
+        if found is None:
+            return None
+        with contextlib.suppress(PermissionError):  # somebody else's cache serves as well
+            os.utime(found / _DONE)
+        return Entry(found, was_cached=True)
 
     def _path(self, kind: str, key: str) -> Path:
         return self.root / f"{kind}-{key[:24]}"
@@ -100,3 +125,21 @@ class Cache:
         entries = sorted(self.root.glob(f"{kind}-*"), key=last_used, reverse=True)
         for old in entries[keep:]:
             remove_tree(old)
+
+
+def _settle(directory: Path) -> dict[str, int]:
+    """Sync the files at the top of an entry, and return their sizes."""
+    sizes = {}
+    for path in sorted(directory.iterdir()):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+            sizes[path.name] = path.stat().st_size
+    return sizes
+
+
+def _hand_over(directory: Path) -> None:
+    """An entry belongs to whom the cache belongs, parents before children."""
+    adopt(directory)
+    for path in sorted(directory.rglob("*")):
+        adopt(path)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import pwd
 import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -19,7 +23,14 @@ from builder import __version__
 from builder.build import Artifact, build
 from builder.cache import Cache
 from builder.config import FORMATS, KEYS, checked, defaults, read_config
-from builder.errors import BuildError, InputError, InterruptedBuildError
+from builder.errors import (
+    BuildError,
+    DiskFullError,
+    InputError,
+    InterruptedBuildError,
+    MissingFileError,
+    OutputError,
+)
 from builder.plan import DAY_S, make_plan
 from builder.progress import Progress
 from builder.userdata import load_user_data
@@ -55,7 +66,28 @@ take seconds. Values are taken from flags first, then edge.yaml, then defaults.
 {_EXIT_CODES}"""
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Directory(click.Path):
+    """A directory that need not exist; an empty name would mean the current one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("the name of a directory is expected, found nothing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_CACHE = _Directory(file_okay=False)
+_FILE = click.Path(readable=False)  # whether it can be read is found where it is read
+
+
 def _default_cache_dir() -> str:
+    """The user's, also under sudo: what root made serves the user's next build, and back."""
+    sudo_user = os.environ.get("SUDO_UID", "")
+    if os.geteuid() == 0 and sudo_user.isdigit():
+        with contextlib.suppress(KeyError):
+            return str(Path(pwd.getpwuid(int(sudo_user)).pw_dir) / ".cache" / "edge-build")
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return str(Path(home) / "edge-build")
 
@@ -74,8 +106,8 @@ def _help(key: str) -> str:
 
 
 @cli.command(help=_IMAGE_HELP)
-@click.option("--user-data", type=click.Path(), metavar="FILE", help=_help("user-data"))
-@click.option("--config", "config", type=click.Path(), metavar="FILE", help="settings (edge.yaml)")
+@click.option("--user-data", type=_FILE, metavar="FILE", help=_help("user-data"))
+@click.option("--config", "config", type=_FILE, metavar="FILE", help="settings (edge.yaml)")
 @click.option(
     "--format", "formats", type=click.Choice(FORMATS), multiple=True, help=_help("formats")
 )
@@ -89,7 +121,7 @@ def _help(key: str) -> str:
 @click.option("--load", is_flag=True, default=None, help=_help("oci.load") + " (implies oci)")
 @click.option(
     "--cache-dir",
-    type=click.Path(),
+    type=_CACHE,
     envvar="EDGE_BUILD_CACHE_DIR",
     default=_default_cache_dir,
     metavar="DIR",
@@ -101,6 +133,7 @@ def _help(key: str) -> str:
 def image(**flags: Any) -> None:
     progress = Progress(quiet=bool(flags["quiet"]))
     started = time.monotonic()
+    os.umask(0o022)
     plan = make_plan(_settings(flags), flags["cache_dir"], 0.0 if flags["refresh"] else DAY_S)
     for warning in plan.warnings:
         progress.warn(warning)
@@ -141,7 +174,7 @@ def _summary(artifacts: list[Artifact], seconds: float, progress: Progress) -> N
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.argument("files", nargs=-1, required=True, type=_FILE)
 def check(files: tuple[str, ...]) -> None:
     """Check user-data FILES as `image` would, without building anything."""
     progress = Progress()
@@ -150,31 +183,36 @@ def check(files: tuple[str, ...]) -> None:
         try:
             for warning in load_user_data(Path(name), None, None).warnings:
                 progress.warn(warning)
-        except InputError as error:
-            bad.extend(error.problems or [error.message])
+        except (InputError, MissingFileError) as error:
+            bad.extend(getattr(error, "problems", ()) or [error.message])
     if bad:
         raise InputError("user-data can't be used", "mend what is named above", bad)
     progress.say("no problems found")
 
 
 @cli.command("clear-cache")
-@click.option(
-    "--cache-dir", type=click.Path(), envvar="EDGE_BUILD_CACHE_DIR", default=_default_cache_dir
-)
+@click.option("--cache-dir", type=_CACHE, envvar="EDGE_BUILD_CACHE_DIR", default=_default_cache_dir)
 def clear_cache(cache_dir: str) -> None:
-    """Remove all cached bases."""
+    """Remove all cached bases (and nothing else that lies in the cache directory)."""
     freed = Cache(Path(cache_dir)).clear()
-    click.echo(f"removed {cache_dir} ({freed >> 20} MiB)")
+    click.echo(f"freed {freed >> 20} MiB in {cache_dir}")
 
 
 @contextlib.contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the build as Ctrl-C does, so that nothing is left behind."""
+    """SIGTERM and SIGHUP unwind the build as Ctrl-C does, so that nothing is left behind.
+
+    Once it unwinds, further signals don't interrupt the cleaning up. Signals that are ignored
+    (nohup) stay so.
+    """
+    heeded = [s for s in _ENDING if signal.getsignal(s) is not signal.SIG_IGN]
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in heeded:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         yield
     finally:
@@ -195,6 +233,26 @@ def report(error: BuildError) -> None:
         click.echo(f"  whole log: {error.log}", err=True)
 
 
+def _from_system(failure: OSError) -> BuildError:
+    where = f"{failure.filename}: " if failure.filename else ""
+    what = f"{where}{failure.strerror or failure}"
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"the disk is full: {what}", "free some space, then build again")
+    return OutputError(what, "check the paths given, and their permissions")
+
+
+def _bug() -> BuildError:
+    """An error that nobody foresaw: a sentence to the user, and a file with what a report needs."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="edge-build-", suffix=".log", delete=False
+    ) as report_file:
+        report_file.write(traceback.format_exc())
+    last = traceback.format_exc().strip().splitlines()[-1]
+    return BuildError(
+        f"a bug in edge-build: {last}", "report it with the log", log=Path(report_file.name)
+    )
+
+
 def main() -> None:
     """Entry point; exits with the code of the error class (see `edge-build image --help`)."""
     try:
@@ -209,6 +267,10 @@ def main() -> None:
         sys.exit(usage.exit_code)
     except BuildError as failure:
         error = failure
+    except OSError as failure:
+        error = _from_system(failure)
+    except Exception:  # noqa: BLE001 (nobody gets a bare traceback; it goes into the report)
+        error = _bug()
     else:
         return
     report(error)

@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import InputError, MissingFileError
-from overlay_runtime.config.document import Value, read_document
-from overlay_runtime.errors import ConfigError, Problem
+from overlay_runtime.config import checks
+from overlay_runtime.config.document import MAX_BYTES, Value, read_document
+from overlay_runtime.errors import ConfigError, Position, Problem
 
 FORMATS = ("iso", "oci")
 
 
 class _Unfit(Exception):
-    """A value that a key can't take: says what is expected."""
+    """A value that a key can't take: what is expected instead, and how to mend it."""
+
+    def __init__(self, expected: str, remedy: str = "") -> None:
+        super().__init__(expected)
+        self.remedy = remedy
 
 
 def _text(pattern: str, expected: str) -> Callable[[Any], str]:
@@ -47,6 +52,14 @@ def _seconds(data: Any) -> int:
     return data
 
 
+def _cidr(data: Any) -> str:
+    """Checked as the overlay's own schema checks it."""
+    try:
+        return str(checks.cidr(Value(data, Position("", 1, 1))))
+    except checks.Wrong as wrong:
+        raise _Unfit("a network in private or shared space", wrong.remedy) from None
+
+
 def _list_of(item: Callable[[Any], str], expected: str) -> Callable[[Any], tuple[str, ...]]:
     def check(data: Any) -> tuple[str, ...]:
         if not isinstance(data, list) or not data:
@@ -65,8 +78,15 @@ def _format(data: Any) -> str:
 _URL = _text(r"(https?|file|ftp)://\S+", "a URL such as http://deb.debian.org/debian")
 _WORD = _text(r"[a-z][a-z0-9.-]*", "a name in lower case, such as trixie")
 _PACKAGE = _text(r"[a-z0-9][a-z0-9+.-]+", "a list of Debian package names")
-_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a file name without a directory, such as shop")
-_TAG = _text(r"[a-z0-9][a-z0-9._/:-]*", "an image reference such as example.org/edge:1.0")
+_NAME = _text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", "a file name without a directory, such as shop")
+_TAG = _text(
+    r"([a-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?",
+    "an image reference such as example.org/edge:1.0",
+)
+_HOSTNAME = _text(
+    r"(?=.{1,64}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*",
+    "a host name (RFC 1123) such as shop-17",
+)
 _ARGUMENT = _text(r"[^\s\"'$;{}\\]+", "a list of kernel arguments, each without spaces or quotes")
 
 
@@ -84,8 +104,8 @@ KEYS: dict[str, Key] = {
     "formats": Key(_list_of(_format, "a list of formats"), ("iso",), "what to build: iso, oci"),
     "output": Key(_path, "build", "directory for the images"),
     "name": Key(_NAME, "edge-installer", "file name of the images, without suffix"),
-    "cidr": Key(str, None, "overlay network; wins over `overlay.cidr` in user-data"),
-    "hostname": Key(str, None, "host name; wins over `hostname` in user-data"),
+    "cidr": Key(_cidr, None, "overlay network; wins over `overlay.cidr` in user-data"),
+    "hostname": Key(_HOSTNAME, None, "host name; wins over `hostname` in user-data"),
     "base.suite": Key(_WORD, "trixie", "Debian suite"),
     "base.mirror": Key(_URL, "http://deb.debian.org/debian", "Debian archive"),
     "base.security-mirror": Key(
@@ -118,7 +138,8 @@ def checked(name: str, data: Any) -> Any:
     try:
         return KEYS[name].check(value)
     except _Unfit as unfit:
-        raise InputError(f"{name}: {_shown(value)} is not {unfit}", KEYS[name].help) from None
+        message = f"{name}: {_shown(value)} is not {unfit}"
+        raise InputError(message, unfit.remedy or KEYS[name].help) from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -140,7 +161,8 @@ def read_config(path: Path) -> dict[str, Any]:
             values[name] = KEYS[name].check(data)
         except _Unfit as unfit:
             found_words = f"{name}: found {value.kind()}: {_shown(data)}"
-            problems.append(Problem(value.position, found_words, str(unfit), KEYS[name].help))
+            remedy = unfit.remedy or KEYS[name].help
+            problems.append(Problem(value.position, found_words, str(unfit), remedy))
     if problems:
         lines = [p.render() for p in sorted(problems, key=lambda p: p.position)]
         raise InputError(f"{path} can't be used", "mend the file, then build again", lines)
@@ -153,7 +175,11 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_text(path: Path, what: str) -> str:
     """A text file that the user named; raises MissingFileError or InputError, never OSError."""
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise InputError(f"{what} {path} is longer than {MAX_BYTES} bytes", "is it the file?")
+        return content.decode("utf-8")
     except OSError as error:
         raise MissingFileError(
             f"can't read {what} {path}: {error.strerror}", "check the path and its permissions"

@@ -138,3 +138,26 @@ KAIROS = frozenset(
     ]
 )
 """Known, and not yet acted on by images with the Debian base: said so at build time."""
+
+EXPECTED_TYPES: dict[str, tuple[type, ...]] = {
+    "users": (tuple, dict, str),
+    "groups": (tuple, dict, str),
+    "ssh_authorized_keys": (tuple,),
+    "write_files": (tuple,),
+    "runcmd": (tuple,),
+    "bootcmd": (tuple,),
+    "packages": (tuple,),
+    "mounts": (tuple,),
+    "ntp": (dict,),
+    "growpart": (dict,),
+    "chpasswd": (dict,),
+    "ssh_pwauth": (bool, str),
+    "preserve_hostname": (bool,),
+    "stages": (dict,),
+    "stylus": (dict,),
+    "install": (dict,),
+    "timezone": (str,),
+    "locale": (str,),
+}
+"""Types of the keys that are commonly written (lists are read as tuples); cloud-init would only
+warn in its log, on the host."""

@@ -32,8 +32,8 @@ class Plan:
     tag: str
     load: bool
     cache_dir: Path
-    archive_max_age_s: float = DAY_S
-    warnings: tuple[str, ...] = ()
+    archive_max_age_s: float
+    warnings: tuple[str, ...]
 
     @property
     def iso_path(self) -> Path:
@@ -69,18 +69,23 @@ def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float
         base=DebianBase(_sources(settings), settings["base.packages"]),
         user_data=text,
         formats=formats,
-        output=Path(settings["output"]),
+        output=Path(settings["output"]).resolve(),
         name=settings["name"],
         iso=IsoOptions(
             kernel_arguments=settings["iso.kernel-arguments"],
             timeout_s=settings["iso.menu-timeout"],
         ),
-        tag=settings["oci.tag"],
+        tag=_with_version(settings["oci.tag"]),
         load=load,
-        cache_dir=Path(cache_dir),
+        cache_dir=Path(cache_dir).resolve(),
         archive_max_age_s=archive_max_age_s,
         warnings=warnings,
     )
+
+
+def _with_version(reference: str) -> str:
+    """`docker load` wants `NAME:TAG`; a colon before a slash is a registry's port."""
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
 
 
 def _sources(settings: dict[str, Any]) -> tuple[Source, ...]:

@@ -11,13 +11,15 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 from builder.errors import DiskFullError, MissingToolError, ToolFailedError
 
 TAIL_LINES = 12
-_ENDING_GRACE_S = 5.0
+_ENDING_GRACE_S = 30.0
+_APART = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
 _DISK_FULL = "No space left on device"
 
 PACKAGE_OF = {
@@ -50,20 +52,23 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     heard: Callable[[str], None] | None = None,
+    apart: bool = False,
 ) -> None:
     """Run one tool to its end; all it says is appended to `log`, and told to `heard` line by line.
 
     The tool gets a process group of its own, which is ended whole when this build is interrupted.
-    Raises ToolFailedError with the tool's last lines, or DiskFullError if those say so.
+    `apart` gives it mount and process namespaces of its own where that is allowed: then the kernel
+    takes away its mounts and children however it, or this build, ends. Raises ToolFailedError with
+    the tool's last lines, or DiskFullError if it said so.
     """
     words = [str(word) for word in argv]
     tail: deque[str] = deque(maxlen=TAIL_LINES)
+    disk_full = False
     with log.open("ab") as record:
         record.write(f"+ {shlex.join(words)}\n".encode())
         record.flush()
         process = subprocess.Popen(
-            # A build that is killed outright must not leave tools at work behind it.
-            ["setpriv", "--pdeathsig", "TERM", "--", *words],
+            [*_prefix(apart), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -76,6 +81,7 @@ def run(
             for line in spoken:
                 record.write(line)
                 text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
+                disk_full = disk_full or _DISK_FULL in text
                 if text:
                     tail.append(text)
                     if heard:
@@ -87,12 +93,26 @@ def run(
         finally:
             spoken.close()
     if status:
-        _raise_failure(words[0], status, tail, log)
+        _raise_failure(words[0], status, tail, log, disk_full)
 
 
-def _raise_failure(tool: str, status: int, tail: Sequence[str], log: Path) -> None:
+def _prefix(apart: bool) -> list[str]:
+    """What stands before each tool: a build that is killed outright leaves none at work."""
+    if apart and _may_be_apart():
+        return ["setpriv", "--pdeathsig", "KILL", "--", *_APART, "--mount-proc", "--"]
+    return ["setpriv", "--pdeathsig", "TERM", "--"]
+
+
+@cache
+def _may_be_apart() -> bool:
+    """Whether namespaces may be made: not in a container with Docker's default capabilities."""
+    words = [*_APART, "--mount-proc", "--", "true"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def _raise_failure(tool: str, status: int, tail: Sequence[str], log: Path, disk_full: bool) -> None:
     name = Path(tool).name
-    if any(_DISK_FULL in line for line in tail):
+    if disk_full:
         raise DiskFullError(
             f"the disk filled up while {name} was running",
             "free some space, or put the cache elsewhere with --cache-dir",
@@ -134,7 +154,7 @@ def piped(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
         record.flush()
         before = record.tell()
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "--", *words],
+            [*_prefix(apart=False), *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=record,
@@ -152,4 +172,5 @@ def piped(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
             process.stdout.close()
     if status:
         said = log.read_bytes()[before:].decode(errors="replace").splitlines()
-        _raise_failure(words[0], status, said[-TAIL_LINES:], log)
+        full = any(_DISK_FULL in line for line in said)
+        _raise_failure(words[0], status, said[-TAIL_LINES:], log, full)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,15 +11,8 @@ import jinja2
 
 from builder.errors import BuildError
 
-
-def _find_templates() -> Path:
-    """Beside the packages in a checkout; in `share/edge-build` where it was installed."""
-    beside = Path(__file__).resolve().parent.parent / "image-templates"
-    named = os.environ.get("EDGE_BUILD_TEMPLATES")
-    return Path(named) if named else beside
-
-
-TEMPLATES = _find_templates()
+TEMPLATES = Path(__file__).resolve().parent.parent / "image-templates"
+"""Beside the packages: edge-build runs from a checkout (installed editable)."""
 
 
 def render_tree(source: Path, destination: Path, values: Mapping[str, Any]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from builder.config import read_text, suggestion
+from builder.config import checked, read_text, suggestion
 from builder.errors import InputError
-from builder.known_keys import CLOUD_INIT, KAIROS, OVERLAY
+from builder.known_keys import CLOUD_INIT, EXPECTED_TYPES, KAIROS, OVERLAY
+from overlay_runtime.config.checks import shown
 from overlay_runtime.config.document import Entry, read_document
 from overlay_runtime.config.schema import problems as overlay_problems
 from overlay_runtime.errors import ConfigError, Problem
@@ -19,7 +20,8 @@ from overlay_runtime.errors import ConfigError, Problem
 EXAMPLE_SECRET = "change-me: openssl rand -hex 32"
 """The secret of `examples/user-data.yaml`: works, and everybody knows it."""
 
-_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+
+_TYPE_NAMES = {dict: "a mapping", tuple: "a list", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,18 @@ def _problems(text: str, name: str) -> list[Problem]:
 
 
 def _top_level_problem(key: str, entry: Entry) -> list[Problem]:
-    if key == "hostname":
-        data = entry.value.data
-        if isinstance(data, str) and _HOSTNAME.fullmatch(data) and len(data) <= 64:
-            return []
-        what = f"hostname: found {entry.value.kind()}: {data!r}"
-        return [Problem(entry.value.position, what, "a host name (RFC 1123)", "as in shop-17")]
+    if key in ("hostname", "fqdn"):
+        try:
+            checked("hostname", entry.value.data)
+        except InputError:
+            what = f"{key}: found {shown(entry.value)}"
+            return [Problem(entry.value.position, what, "a host name (RFC 1123)", "as in shop-17")]
+        return []
+    expected = EXPECTED_TYPES.get(key)
+    if expected and not isinstance(entry.value.data, expected):
+        names = " or ".join(_TYPE_NAMES[kind] for kind in expected)
+        what = f"{key}: found {entry.value.kind()}"
+        return [Problem(entry.value.position, what, names, "see cloud-init's reference")]
     known = [OVERLAY, *CLOUD_INIT, *KAIROS]
     if key in known or key.startswith("x-"):
         return []
@@ -90,7 +98,13 @@ def _with_flags(text: str, cidr: str | None, hostname: str | None) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
-    document = yaml.load(text) or {}
+    try:
+        document = yaml.load(text) or {}
+    except (YAMLError, ValueError) as error:
+        raise InputError(
+            f"--cidr and --hostname can't be set in this user-data: {error}",
+            "write the values into the file itself",
+        ) from error
     if cidr is not None:
         document.setdefault(OVERLAY, {})["cidr"] = cidr
     if hostname is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -23,7 +24,7 @@ def temporary_tree(parent: Path) -> Iterator[Path]:
     It is locked while in use. Trees whose owner was killed (SIGKILL, power cut) are recognised
     by their free lock and removed by the next build.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    make_directory(parent)
     with ExitStack() as stack:
         with _registry_lock(parent):
             _remove_abandoned(parent)
@@ -34,7 +35,8 @@ def temporary_tree(parent: Path) -> Iterator[Path]:
         try:
             yield tree
         finally:
-            remove_tree(tree)
+            with contextlib.suppress(OutputError):  # the reason for ending counts, not this
+                remove_tree(tree)
 
 
 @contextmanager
@@ -57,11 +59,13 @@ def _remove_abandoned(parent: Path) -> None:
             continue
         finally:
             os.close(descriptor)
-        remove_tree(tree)
+        with contextlib.suppress(OutputError, OSError):  # the next build tries again
+            remove_tree(tree)
 
 
 def remove_tree(tree: Path) -> None:
     """Remove `tree`; refuse to descend into anything that is still mounted below it."""
+    tree = tree.resolve()  # as mountinfo has it
     mounts = [point for point in _mount_points() if point.is_relative_to(tree)]
     if mounts:
         raise OutputError(
@@ -79,7 +83,11 @@ def _mount_points() -> list[Path]:
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path` during the block; raises BusyError if another build has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        adopt(path)
+    except OSError as error:
+        raise OutputError(f"can't lock {path}: {error.strerror}", "remove that file") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,10 +104,15 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 def atomic_file(final: Path) -> Iterator[Path]:
     """A path to write to; it becomes `final` at the block's end, synced, or vanishes.
 
-    The previous file stays untouched until the moment it is replaced.
+    The previous file stays untouched until the moment it is replaced. The file is readable by its
+    owner only, the owner of its directory: images hold the overlay's secret.
     """
+    if final.is_dir():
+        raise OutputError(f"{final} is a directory", "remove it, or choose another name")
     temporary = final.with_name(f".{final.name}.part-{os.getpid()}")
     try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600))
+        adopt(temporary)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -109,6 +122,28 @@ def atomic_file(final: Path) -> Iterator[Path]:
         raise _as_output_error(error, final) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def adopt(path: Path) -> None:
+    """Give `path` to the owner of its directory, where root builds for somebody else (sudo, or a
+    container with the user's directory mounted)."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def remove_parts(directory: Path, name: str) -> None:
+    """Remove half files of images called `name` that killed builds left; call under their lock."""
+    for part in directory.glob(f".{name}.*.part-*"):
+        part.unlink(missing_ok=True)
+
+
+def make_directory(directory: Path) -> None:
+    """Make `directory` and its parents, each owned as its parent is."""
+    if not directory.exists():
+        make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        adopt(directory)
 
 
 def sync_directory(directory: Path) -> None:
@@ -129,7 +164,7 @@ def _as_output_error(error: OSError, final: Path) -> Exception:
 def check_writable(directory: Path) -> None:
     """Make `directory` and see that a file can be made in it; raises OutputError."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

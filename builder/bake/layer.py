@@ -40,13 +40,11 @@ def make_edge_layer(
     shutil.copytree(vendor, home / "vendor")
     record = {"edge-build": __version__, **about}
     (home / "image.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    _set_modes(tree)
     if user_data is not None:
         embedded = home / "user-data"
-        embedded.touch(mode=0o600)
         embedded.write_text(user_data)
-    for directory in [tree, *(path for path in tree.rglob("*") if path.is_dir())]:
-        if not directory.is_symlink():
-            directory.chmod(0o755)
+        embedded.chmod(0o600)
     layer = work / "20-edge.squashfs"
     make_squashfs(tree, layer, log, owned_by_root=True, all_times=epoch)
     os.utime(layer, (epoch, epoch))  # the ISO shows this time
@@ -56,5 +54,12 @@ def make_edge_layer(
 def _copy_runtime(destination: Path) -> None:
     source = Path(overlay_runtime.__file__).parent
     shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.lock"))
-    for path in destination.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _set_modes(tree: Path) -> None:
+    """Readable by all, whatever the umask was when the repository was cloned: networkd, for one,
+    is not root."""
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            executable = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if executable else 0o644)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import http.client
 import json
 import re
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from builder.cache import digest
 from builder.errors import UnavailableError
+from builder.workspace import atomic_file
 
 FETCH_TIMEOUT_S = 15.0
 _RELEASE_LIMIT = 4 << 20
@@ -55,32 +57,32 @@ def current_state(
 ) -> tuple[ArchiveState, float]:
     """The archive's state, and how old that knowledge is in seconds (0: asked just now).
 
-    The archive is asked again when the last answer is older than `max_age_s`. If it can't be
-    reached, the last answer serves, however old; without one UnavailableError is raised.
+    The archive is asked again when the last answer is older than `max_age_s`; raises
+    UnavailableError if it can't be reached.
     """
-    stamp = stamp_dir / f"archive-{digest([s.line for s in sources])[:16]}.json"
-    known, age = _read_stamp(stamp)
-    if known and age <= max_age_s:
-        return known, age
-    try:
-        state = _fetch(sources)
-    except UnavailableError:
-        if known:
-            return known, age
-        raise
-    stamp_dir.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps({"asked": time.time(), **asdict(state)}))
+    known = last_state(sources, stamp_dir)
+    if known and known[1] <= max_age_s:
+        return known
+    state = _fetch(sources)
+    record = json.dumps({"asked": time.time(), **asdict(state)})
+    with atomic_file(_stamp(sources, stamp_dir)) as path:
+        path.write_text(record)
     return state, 0.0
 
 
-def _read_stamp(stamp: Path) -> tuple[ArchiveState | None, float]:
+def last_state(sources: tuple[Source, ...], stamp_dir: Path) -> tuple[ArchiveState, float] | None:
+    """The state that the archive last answered with, and its age in seconds, if there is one."""
     try:
-        record = json.loads(stamp.read_text())
+        record = json.loads(_stamp(sources, stamp_dir).read_text())
         state = ArchiveState(dict(record["releases"]), int(record["date"]))
         age = time.time() - float(record["asked"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None, 0.0
+        return None
     return state, age if age >= 0 else float("inf")
+
+
+def _stamp(sources: tuple[Source, ...], stamp_dir: Path) -> Path:
+    return stamp_dir / f"archive-{digest([s.line for s in sources])[:16]}.json"
 
 
 def _fetch(sources: tuple[Source, ...]) -> ArchiveState:
@@ -89,15 +91,21 @@ def _fetch(sources: tuple[Source, ...]) -> ArchiveState:
     for source in sources:
         content = _download(source.release_url)
         releases[source.release_url] = hashlib.sha256(content).hexdigest()
-        date = re.search(rb"^Date: (.+)$", content, re.MULTILINE)
-        if not date:
-            raise UnavailableError(
-                f"{source.release_url} is not a Debian release index",
-                "check base.mirror in edge.yaml: it must be a Debian archive's top directory",
-            )
-        seconds = email.utils.parsedate_to_datetime(date[1].decode()).timestamp()
-        newest = max(newest, int(seconds))
+        newest = max(newest, _date(content, source.release_url))
     return ArchiveState(releases, newest)
+
+
+def _date(release: bytes, url: str) -> int:
+    """Seconds since 1970 of a release index."""
+    found = re.search(rb"^Date: (.+)$", release, re.MULTILINE)
+    try:
+        text = found[1].decode() if found else ""
+        return int(email.utils.parsedate_to_datetime(text).timestamp())
+    except (ValueError, TypeError):
+        raise UnavailableError(
+            f"{url} is not a Debian release index",
+            "check base.mirror in edge.yaml: it must be a Debian archive's top directory",
+        ) from None
 
 
 def _download(url: str) -> bytes:
@@ -110,7 +118,7 @@ def _download(url: str) -> bytes:
             f"the Debian mirror has no {url} (HTTP {error.code})",
             "check base.mirror and base.suite in edge.yaml",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UnavailableError(
             f"the Debian mirror can't be reached: {url}: {reason}",

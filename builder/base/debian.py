@@ -126,7 +126,7 @@ def make_base(
     def make(directory: Path) -> None:
         environment = {"SOURCE_DATE_EPOCH": str(archive.date)}
         root = directory.parent / "root"
-        process.run(_mmdebstrap_words(base, root), log, env=environment, heard=heard)
+        process.run(_mmdebstrap_words(base, root), log, env=environment, heard=heard, apart=True)
         for made in sorted((root / "boot" / "edge").iterdir()):
             made.rename(directory / made.name)
         make_squashfs(root, directory / "10-base.squashfs", log, excluded=("boot/*", "dev/*"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from builder.cache import file_digest
+from builder.output.checksum import checksummed_file, read_checksum
 from builder.output.iso_template import IsoTemplate
-from builder.workspace import atomic_file
 
 TOOLS = ("xorriso", "mksquashfs", "setpriv")
 
@@ -20,12 +19,9 @@ def write_iso(template: IsoTemplate, edge_layer: Path, final: Path) -> str:
     """
     layer = edge_layer.read_bytes()
     assert len(layer) <= template.size
-    with atomic_file(final) as image:
+    with checksummed_file(final) as image:
         shutil.copyfile(template.image, image)
         with image.open("r+b") as stream:
             stream.seek(template.offset)
             stream.write(layer)
-        digest = file_digest(image)
-    with atomic_file(final.with_name(final.name + ".sha256")) as text:
-        text.write_text(f"{digest}  {final.name}\n")
-    return digest
+    return read_checksum(final)

@@ -20,9 +20,9 @@ from typing import Any
 
 from builder import __version__, process
 from builder.base.debian import BaseFiles
-from builder.cache import Cache
+from builder.cache import Cache, file_digest
 from builder.errors import UnavailableError
-from builder.workspace import atomic_file
+from builder.output.checksum import checksummed_file, read_checksum
 
 TOOLS = ("sqfs2tar", "mksquashfs", "setpriv")
 _CHUNK = 1 << 20
@@ -57,7 +57,7 @@ def base_layer(base: BaseFiles, cache: Cache, log: Path) -> tuple[Layer, bool]:
         record = {"digest": layer.digest, "size": layer.size, "diff_id": layer.diff_id}
         (directory / "layer.json").write_text(json.dumps(record))
 
-    inputs = {"base": base.directory.name, "gzip": _GZIP_LEVEL}
+    inputs = {"base": base.directory.name, "code": file_digest(Path(__file__))}
     entry = cache.get("ocibase", inputs, make)
     record = json.loads((entry.path / "layer.json").read_text())
     return Layer(path=entry.path / "layer.tar.gz", **record), entry.was_cached
@@ -85,7 +85,7 @@ def _convert(squashfs: Path, target: Path, log: Path) -> Layer:
 
 
 def write_archive(layers: list[Layer], tag: str, final: Path, epoch: int) -> str:
-    """Write the archive, whole or not at all; returns the image's config digest (its ID)."""
+    """Write the archive and its `.sha256`, whole or not at all; returns its SHA-256."""
     config = _json(_image_config(layers, epoch))
     config_digest = hashlib.sha256(config).hexdigest()
     manifest = _json(
@@ -112,7 +112,10 @@ def write_archive(layers: list[Layer], tag: str, final: Path, epoch: int) -> str
             "Layers": [f"blobs/sha256/{layer.digest}" for layer in layers],
         }
     ]
-    with atomic_file(final) as path, tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with (
+        checksummed_file(final) as path,
+        tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
         for directory in ("blobs", "blobs/sha256"):
             _add_directory(tar, directory, epoch)
         for content in (config, manifest):
@@ -122,7 +125,7 @@ def write_archive(layers: list[Layer], tag: str, final: Path, epoch: int) -> str
         _add(tar, "index.json", _json(index), epoch)
         _add(tar, "manifest.json", _json(docker_save), epoch)
         _add(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}), epoch)
-    return config_digest
+    return read_checksum(final)
 
 
 def _image_config(layers: list[Layer], epoch: int) -> dict[str, Any]:
@@ -143,6 +146,19 @@ def _image_config(layers: list[Layer], epoch: int) -> dict[str, Any]:
             for name in ("base", "edge")
         ],
     }
+
+
+def check_daemon() -> None:
+    """Raise UnavailableError unless a Docker daemon answers (before any work is done for it)."""
+    import docker.errors
+
+    try:
+        with _docker_client() as client:
+            client.ping()
+    except (docker.errors.DockerException, OSError) as error:
+        raise UnavailableError(
+            f"no Docker daemon answers: {error}", "start it or set DOCKER_HOST, or leave --load out"
+        ) from error
 
 
 def load_into_docker(archive: Path, tag: str) -> str:

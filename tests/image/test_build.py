@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.conftest import USER_DATA, edge_build
+from tests.image.conftest import REPOSITORY, USER_DATA, edge_build
 
 pytestmark = pytest.mark.image
 
@@ -108,3 +108,25 @@ def test_flags_reach_the_image(user_data: Path, tmp_path: Path) -> None:
     text = sh("unsquashfs", "-cat", layer, "usr/lib/edge-overlay/user-data")
     assert "cidr: 10.99.0.0/24" in text
     assert "hostname: shop-17" in text
+
+
+def test_modes_do_not_come_from_the_umask(user_data: Path, tmp_path: Path) -> None:
+    """networkd is not root: a repository cloned with umask 077 must not cut the host off."""
+    copy = tmp_path / "repository"
+    for part in ("builder", "overlay_runtime", "image-templates", "pyproject.toml"):
+        source, target = REPOSITORY / part, copy / part
+        copy.mkdir(exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+        else:
+            shutil.copy(source, target)
+    sh("chmod", "-R", "go-rwx", copy)
+    before = ["sh", "-c", f'umask 077; cd {copy}; exec "$@"', "sh"]
+    words: list[str | Path] = ["--user-data", user_data, "--output", tmp_path, "--quiet"]
+    made = edge_build("image", *words, before=before, env={"PYTHONPATH": str(copy)})
+    assert made.status == 0, made.err
+    layer = extracted(tmp_path / "edge-installer.iso", "/live/20-edge.squashfs", tmp_path)
+    for line in sh("unsquashfs", "-lln", "-d", "", layer).splitlines():
+        mode, name = line.split()[0], line.split(None, 5)[-1]
+        if mode.startswith(("-", "d")) and not name.endswith("/user-data"):
+            assert mode[7] == "r", f"{name} can't be read by all: {mode}"

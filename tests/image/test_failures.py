@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.workspace import temporary_tree
 from tests.image.conftest import COMMAND, REPOSITORY, Outcome, edge_build
 
 pytestmark = pytest.mark.image
@@ -109,7 +110,7 @@ def test_disk_that_fills_up_under_way(place: Place) -> None:
     script = (
         f"mount -t tmpfs -o size=1600M tmpfs {small} && mkdir {small}/cache && "
         f"(while [ ! -d {small}/cache/work ]; do sleep 0.1; done; sleep 3; "
-        f"fallocate -l 1450M {small}/taken) & "
+        f"fallocate -l $(($(df --output=avail -B1 {small} | tail -n 1) - 9000000)) {small}/taken) & "
         f'sleep 0.5; "$@"; status=$?; echo left: $(ls -A {small}/cache/work) >&2; exit $status'
     )
     words = [*place[1][:-1], small / "cache"]
@@ -147,3 +148,87 @@ def test_two_builds_of_one_output(place: Place) -> None:
         finally:
             os.kill(holder.pid, signal.SIGTERM)
     assert_one_error(failed, 75, "another build")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_while_packages_are_installed(user_data: Path, tmp_path: Path, how: int) -> None:
+    """dpkg at work, /proc and /dev mounted; the cache named by a relative path."""
+    words = [*COMMAND, "image", "--user-data", str(user_data), "--cache-dir", "a cache"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    log = tmp_path / "build" / "edge-installer.log"
+    with subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    ) as build:
+        deadline = time.monotonic() + 120
+        while not (log.exists() and "I: installing remaining" in log.read_text()):
+            assert time.monotonic() < deadline, "mmdebstrap did not come so far"
+            assert build.poll() is None
+            time.sleep(0.1)
+        time.sleep(1)
+        build.send_signal(how)
+        _, said = build.communicate(timeout=60)
+    assert build.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 10
+    while at_work := running_below(tmp_path):
+        assert time.monotonic() < deadline, f"still running: {at_work}"
+        time.sleep(0.1)
+    if how == signal.SIGKILL:  # nobody could clean up; the next build does
+        with temporary_tree(tmp_path / "a cache" / "work"):
+            pass
+    assert leftovers(tmp_path) == []
+
+
+def running_below(directory: Path) -> list[str]:
+    """Command lines of processes that work in or on `directory`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            root = (process / "root").readlink()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if root.is_relative_to(directory) or f"{directory}" in command:
+            found.append(command)
+    return found
+
+
+def test_refresh_needs_the_mirror(output: Path, user_data: Path, tmp_path: Path) -> None:
+    """CI that asks for the security updates of today doesn't get yesterday's base."""
+    assert (output / "edge-installer.iso").exists()
+    words: list[str | Path] = ["image", "--user-data", user_data, "--output", tmp_path]
+    failed = edge_build(*words, "--refresh", env={"http_proxy": "http://127.0.0.1:9"})
+    assert_one_error(failed, 69, "can't be reached")
+    assert not (tmp_path / "edge-installer.iso").exists()
+
+
+def test_no_docker_is_said_before_work(place: Place) -> None:
+    failed = edge_build(*place[1], "--load", env={"DOCKER_HOST": "unix:///nonexistent"})
+    assert_one_error(failed, 69, "no Docker daemon answers")
+    assert not (place[0] / "cache" / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["--user-data", "/nonexistent"], 66, "No such file"),
+        (["--user-data", "/"], 66, "directory"),
+        (["--user-data", "/dev/zero"], 65, "longer than"),
+        (["--user-data", "/dev/null"], 65, "#cloud-config"),
+        (["--config", "/nonexistent"], 66, "No such file"),
+        (["--name", "../x"], 65, "file name"),
+        (["--name", "x" * 300], 65, "file name"),
+        (["--cidr", "10.1.0.1/24"], 65, "10.1.0.0/24"),
+        (["--hostname", "a\nb"], 65, "RFC 1123"),
+        (["--tag", "foo:1:2/"], 65, "image reference"),
+        (["--mirror", "http://localhost:abc/"], 69, "mirror"),
+        (["--output", "/dev/null"], 73, "/dev/null"),
+        (["--format", "qcow2"], 2, "qcow2"),
+        (["--cache-dir", ""], 2, "cache-dir"),
+    ],
+)
+def test_clumsy_words(place: Place, words: list[str], status: int, said: str) -> None:
+    failed = edge_build(*place[1], *words)
+    assert failed.status == status, failed.err
+    assert said in failed.err
+    assert "Traceback" not in failed.err

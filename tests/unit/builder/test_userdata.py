@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.config import checked
 from builder.errors import InputError
 from builder.userdata import EXAMPLE_SECRET, load_user_data
 from overlay_runtime.config.schema import parse_user_data
@@ -39,20 +40,37 @@ def test_flags_add_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "hostname", "words"),
+    ("flag", "value", "words"),
     [
-        ("10.43.0.1/24", None, "10.43.0.0/24"),
-        ("8.8.8.0/24", None, "RFC 1918"),
-        ("everything", None, "everything"),
-        (None, "-bad-", "RFC 1123"),
+        ("cidr", "10.43.0.1/24", "10.43.0.0/24"),
+        ("cidr", "8.8.8.0/24", "RFC 1918"),
+        ("cidr", "everything", "private or shared"),
+        ("cidr", "", "private or shared"),
+        ("hostname", "-bad-", "RFC 1123"),
+        ("hostname", "two\nlines", "RFC 1123"),
     ],
 )
-def test_bad_flags_are_named(
-    good: Path, cidr: str | None, hostname: str | None, words: str
-) -> None:
-    [line] = problems(good, cidr, hostname)
-    assert line.startswith("--cidr" if cidr else "--hostname")
-    assert words in line
+def test_bad_flags_are_named(flag: str, value: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        checked(flag, value)
+    assert caught.value.message.startswith(f"{flag}: ")
+    assert words in caught.value.message + caught.value.remedy
+    assert "\n" not in caught.value.message
+
+
+def test_a_flag_that_contradicts_the_file(good: Path) -> None:
+    good.write_text(GOOD.replace("overlay:", "overlay:\n  address: 10.42.0.9"))
+    [line] = problems(good, "10.43.0.0/24")
+    assert line.startswith("--cidr 10.43.0.0/24")
+    assert "10.42.0.9" in line
+
+
+@pytest.mark.parametrize("text", ["x-d: 2024-99-99", "x-d: !!int foo"])
+def test_what_the_editor_can_not_read_is_said(good: Path, text: str) -> None:
+    good.write_text(f"{GOOD}{text}\n")
+    assert load_user_data(good, None, None).text.endswith(f"{text}\n")
+    with pytest.raises(InputError, match="can't be set in this user-data"):
+        load_user_data(good, None, "ship-3")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +81,9 @@ def test_bad_flags_are_named(
         ("#cloud-config\n", "# cloud-config\n", "1:1", "#cloud-config"),
         ("overlay:", "overlays:", "4:1", "overlay"),
         ("  secret: 0123456789abcdef\n", "", "", "secret"),
+        ("users: []", "runcmd: reboot", "7:9", "a list"),
+        ("users: []", "ntp: [pool]", "7:6", "a mapping"),
+        ("hostname: shop-17", "hostname: {a: b}", "3:11", "RFC 1123"),
         ("  cidr: ", "  cidr: - ", "5:9", "not YAML"),
     ],
 )

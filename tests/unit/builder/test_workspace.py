@@ -13,6 +13,7 @@ import pytest
 
 from builder.cache import Cache, digest
 from builder.errors import BusyError, DiskFullError, OutputError
+from builder.output.checksum import checksummed_file, read_checksum
 from builder.workspace import atomic_file, check_writable, exclusive, require_space, temporary_tree
 
 
@@ -102,6 +103,51 @@ def test_cache_is_bounded_by_last_use(tmp_path: Path) -> None:
 
 def _nothing(_directory: Path) -> None:
     pass
+
+
+def test_a_damaged_entry_is_made_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+
+    def make(directory: Path) -> None:
+        (directory / "layer").write_bytes(b"whole")
+
+    entry = cache.get("x", 1, make)
+    (entry.path / "layer").write_bytes(b"wh")
+    assert cache.find("x", digest(1)) is None
+    again = cache.get("x", 1, make)
+    assert not again.was_cached
+    assert (again.path / "layer").read_bytes() == b"whole"
+
+
+def test_clearing_removes_only_what_is_the_caches(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "precious").touch()
+    (tmp_path / "my-photos").mkdir()
+    cache = Cache(tmp_path)
+    cache.get("x", 1, _nothing)
+    cache.clear()
+    assert cache.find("x", digest(1)) is None
+    assert (tmp_path / "docs" / "precious").exists()
+    assert (tmp_path / "my-photos").exists()
+
+
+def test_images_are_readable_by_their_owner_only(tmp_path: Path) -> None:
+    """They hold the overlay's secret."""
+    with atomic_file(tmp_path / "a.iso") as path:
+        path.write_text("secret")
+    assert (tmp_path / "a.iso").stat().st_mode & 0o777 == 0o600
+
+
+def test_checksum_and_image_are_of_one_build(tmp_path: Path) -> None:
+    image = tmp_path / "a.iso"
+    with checksummed_file(image) as path:
+        path.write_text("one")
+    one = read_checksum(image)
+    with pytest.raises(ValueError, match="half"), checksummed_file(image) as path:
+        path.write_text("tw")
+        raise ValueError("half")
+    assert (image.read_text(), read_checksum(image)) == ("one", one)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_interrupt_ends_the_tools_children(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Measurements of edge-build, run by hand: `python -m benchmarks.build`, `… .overlay`."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -143,9 +144,13 @@ def segment(directory: Path, network: IPv4Network) -> Iterator[Segment]:
 
 
 def _remove_left_over() -> None:
-    """Namespaces of test runs that were killed outright; their processes died with them."""
+    """Namespaces of test runs that were killed outright, and the dnsmasq in them: it changes its
+    credentials, and the kernel then forgets to kill it with its parent (prctl(2))."""
     for line in run(["ip", "netns", "list"]).splitlines():
         name = line.split()[0]
         owner = name.removeprefix(_PREFIX).partition("-")[0]
         if name.startswith(_PREFIX) and owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            for process in run(["ip", "netns", "pids", name], check=False).split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(process), signal.SIGKILL)
             run(["ip", "netns", "del", name], check=False)

@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable
 
 from overlay_runtime.address import IPAddress, IPNetwork
-from overlay_runtime.claim import ANNOUNCE_SECONDS, Claim, objection
+from overlay_runtime.claim import ANNOUNCE_SECONDS, Claim, alive, objection
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.errors import StateError
 from overlay_runtime.identity import Identity
 from overlay_runtime.peers import PeerTable
 from overlay_runtime.state import State, StateStore
+from overlay_runtime.status import boottime
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 10.0
+_REPEAT_SECONDS = 0.25
+"""A claim is repeated so often: a peer that misses it can't object."""
 
 
 class Acquisition:
@@ -33,10 +36,13 @@ class Acquisition:
         store: StateStore,
         hardware: Callable[[], Identity],
         changed: Callable[[], None],
+        repeat: Callable[[], None],
     ) -> None:
-        """Read what is stored. `hardware` finds the host's identity if none is stored."""
+        """Read what is stored. `hardware` finds the host's identity if none is stored; `repeat`
+        sends one beacon more."""
         self._store = store
         self._changed = changed
+        self._repeat = repeat
         self._wanted = config.address
         self.cidr: IPNetwork = config.cidr
         self.address: IPAddress | None = None
@@ -98,9 +104,14 @@ class Acquisition:
                 deadline = loop.time() + ANNOUNCE_SECONDS
                 self.claiming = claim.trying
                 log.info("claiming address=%s", claim.trying)
-                self._changed()
+                self._changed()  # tells it three times in the first quarter of a second
+                repeated = loop.time()
+            elif loop.time() - repeated >= _REPEAT_SECONDS:
+                repeated = loop.time()
+                self._repeat()
             await asyncio.sleep(0.05)
-            restart = claim.reconsider(table.peers.values(), table.remembered_for_us())
+            peers, remembered = table.peers.values(), table.remembered_for_us()
+            restart = claim.reconsider(peers, remembered, boottime())
             if loop.time() >= deadline or claim.problem:
                 return
 
@@ -111,7 +122,7 @@ class Acquisition:
             if wanted not in self.cidr:
                 why: str | None = f"it is outside {self.cidr}"
             else:
-                why = objection(wanted, table.own_id, table.peers.values())
+                why = objection(wanted, table.own_id, alive(table.peers.values(), boottime()))
             if why is None:
                 self._problem("address", None)
                 self._use(wanted)

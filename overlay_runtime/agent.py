@@ -12,11 +12,12 @@ import contextlib
 import logging
 import secrets
 import socket
+import time
 
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from overlay_runtime import BRIDGE, OUR_LINKS
+from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
 from overlay_runtime.beacon.exchange import BeaconExchange
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
@@ -24,7 +25,7 @@ from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, BeaconNic, derive_key
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
-from overlay_runtime.errors import KernelError
+from overlay_runtime.errors import KernelError, OverlayError
 from overlay_runtime.identity import find_identity
 from overlay_runtime.kernel.actual import read_addresses, read_links, read_routes
 from overlay_runtime.kernel.apply import Applier
@@ -32,25 +33,26 @@ from overlay_runtime.kernel.desired import desired, overlay_mtu
 from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.model import Link, LinkAddress
-from overlay_runtime.notify import notify, watchdog_interval
 from overlay_runtime.paths import Paths
 from overlay_runtime.peers import PeerTable, physical_addresses
-from overlay_runtime.report import problems, status
+from overlay_runtime.report import keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
 from overlay_runtime.status import StatusWriter, boottime
-from overlay_runtime.underlay import Nic, find_nics, overlap
+from overlay_runtime.underlay import Nic, Route, find_nics, overlap
 
 log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
-_READY_AT_LATEST = 30.0
+_ROUND_AT_MOST = 60.0
+_ASKING_SECONDS = 1.0
 _SETTLING_SECONDS = 40.0
 """So long after the start, what an earlier agent set for peers not heard yet is left in place."""
 
-_DHCP_SECONDS = 15.0
+_DHCP_SECONDS, _FORWARDING_SECONDS = 15.0, 25.0
 """A first claim waits so long for DHCP where there is only a link-local address: whether the
-overlay's range overlaps the physical network is known only then. It can't be changed later."""
+overlay's range overlaps the physical network is known only then. It can't be changed later. While
+no peer is heard, the switch's port may not forward yet: spanning tree takes 30 s."""
 
 _DEBOUNCE, _DEBOUNCE_MOST = 0.02, 0.25
 _URGENT_LEAST = 0.005
@@ -67,27 +69,31 @@ class Agent:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._looked = asyncio.Event()
-        self.name = socket.gethostname()
         self._boot = secrets.token_hex(8)
-        self._started = self._reachable = boottime()
+        self.started = self._reachable = boottime()
+        self._nics_changed = float("-inf")
+        self.round_ended = time.monotonic()
         self.nics: tuple[Nic, ...] = ()
         self._links: list[Link] = []
         self._addresses: list[LinkAddress] = []
+        self._routes: list[Route] = []
         self.overlap: str | None = None
         self.applied = False
+        """Whether the kernel holds an overlay that carries packets."""
         self.mtu: int | None = None
         self.socket_problem: str | None = None
         self.kernel_problem: str | None = None
         self._netlink = AsyncIPRoute()
         self.applier = Applier(self._netlink)
         self._status = StatusWriter(paths.status, lambda: status(self))
-        self._schedule = Schedule(self._announce)
+        self._schedule = Schedule(self._announce, lambda: self.exchange.retry())
         self.static = StaticPeers(config.peers, self._schedule.poke)
         self.own = Acquisition(
             config,
             StateStore(paths.state_dir),
             lambda: find_identity(override=given),
             self._own_changed,
+            lambda: self._announce(everyone=True),
         )
         identity = self.own.identity
         self.table = PeerTable(identity.host_id, identity.mac(BRIDGE))
@@ -106,7 +112,7 @@ class Agent:
                  self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
                  self.loaded.origin)  # fmt: skip
         events = KernelEvents(self._look_again, self._is_ours)
-        tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(self._keep_alive())]
+        tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
         tasks.append(asyncio.create_task(self._acquire()))
         self.static.start()
         self._schedule.poke()
@@ -143,21 +149,27 @@ class Agent:
             self._urgent.clear()
             began = loop.time()
             try:
-                await self._round()
+                await asyncio.wait_for(self._round(), _ROUND_AT_MOST)
                 self.kernel_problem = None
+            except TimeoutError as error:
+                problem = f"the kernel did not answer for {_ROUND_AT_MOST:.0f} s"
+                raise OverlayError(problem, "systemd starts the agent again") from error
             except (KernelError, NetlinkError, OSError) as error:
                 # Links come and go under our hands; the next round sees what is there then.
-                self.kernel_problem = str(error)
+                self.kernel_problem, self.applied = str(error), False
                 log.warning("kernel: %s", error)
+            self.round_ended = time.monotonic()
             self._looked.set()
             self._status.changed()
-            self._report_ready()
+            report_ready(self)
             # What cuts peers off is acted on at once, though with as much rest as work; a storm of
             # other events in steps that grow.
             await asyncio.sleep(max(_URGENT_LEAST, loop.time() - began))
             await _within(self._urgent, began + pause - loop.time())
             pause = min(pause * 2, _DEBOUNCE_MOST) if self._wake.is_set() else _DEBOUNCE
-            await _within(self._wake, _RETRY_SECONDS if self._to_retry() else _ROUND_SECONDS)
+            rest = _RETRY_SECONDS if self._to_retry() else _ROUND_SECONDS
+            # A peer that becomes lost may free an address for another; a little after, to be sure.
+            await _within(self._wake, min(rest, self.table.next_loss(boottime()) + 0.01))
 
     def _to_retry(self) -> bool:
         """Whether something failed that no event will tell the end of."""
@@ -165,20 +177,22 @@ class Agent:
         return bool(failed) or (self.own.address is None and self.overlap is not None)
 
     async def _round(self) -> None:
+        before = self._links, self._addresses, self._routes
         self._links = await read_links(self._netlink)
         self._addresses = await read_addresses(self._netlink)
+        self._routes = read_routes()
         self._open_sockets()
         nics = find_nics(self._links, self._addresses, self.config.interface, self.own.cidr)
         if nics != self.nics:
             log.info("physical side: %s", "; ".join(_nic_text(nic) for nic in nics) or "nothing")
             if not any(nic.usable for nic in self.nics):
                 self._reachable = boottime()
-            self.nics = nics
+            self.nics, self._nics_changed = nics, boottime()
             self._schedule.poke()  # before anything else: peers are cut off until they know
-        elif self.exchange.unsent:
-            self._schedule.poke()  # the address came first, and now perhaps the route to them
+        elif self.exchange.unsent and before != (self._links, self._addresses, self._routes):
+            self._schedule.rerouted()  # the address came first, and now perhaps the route to them
         now = boottime()
-        self.overlap = overlap(self.own.cidr, self._links, self._addresses, read_routes())
+        self.overlap = overlap(self.own.cidr, self._links, self._addresses, self._routes)
         self.table.update(nics, self.own.address, now)
         if self.own.address is None:
             return
@@ -193,12 +207,12 @@ class Agent:
             self.mtu,
             self.applier.ipv6,
         )
-        settling = self._known() if now - self._started < _SETTLING_SECONDS else None
+        settling = self._known() if now - self.started < _SETTLING_SECONDS else None
         count = await self.applier.apply(want, self._links, self._addresses, settling)
         if count:
             log.info("kernel corrected: changes=%d peers=%d", count, len(self.table.peers))
             self._links = await read_links(self._netlink)
-        self.applied = True
+        self.applied = any(link.up and link.name in (VXLAN4, VXLAN6) for link in self._links)
 
     def _open_sockets(self) -> None:
         if self.exchange.sockets:
@@ -215,13 +229,15 @@ class Agent:
             )
 
     def _announce(self, everyone: bool) -> None:
-        self.exchange.announce(self.nics, self.static.addresses(), everyone=everyone)
+        # Peers that trust us would not answer by themselves, and only answers prove a new NIC.
+        ask = boottime() - self._nics_changed < _ASKING_SECONDS
+        self.exchange.announce(self.nics, self.static.addresses(), everyone=everyone, ask=ask)
 
     def _describe(self) -> Beacon:
         own = self.own
         return Beacon(
             host=self.table.own_id,
-            name=self.name,
+            name=socket.gethostname(),  # DHCP or an administrator may change it
             boot=self._boot,
             seq=0,
             cidr=own.cidr,
@@ -245,7 +261,8 @@ class Agent:
     def _may_claim(self) -> str | None:
         if not any(nic.usable for nic in self.nics):
             return "no physical NIC has an address yet"
-        if not any(nic.v4 for nic in self.nics) and boottime() - self._reachable < _DHCP_SECONDS:
+        patience = _DHCP_SECONDS + (0 if self.table.peers else _FORWARDING_SECONDS)
+        if not any(nic.v4 for nic in self.nics) and boottime() - self._reachable < patience:
             return "no physical NIC has an IPv4 address yet"
         if self.overlap:
             return (
@@ -264,23 +281,6 @@ class Agent:
 
     def _is_ours(self, ifindex: int) -> bool:
         return any(link.index == ifindex and link.name in OUR_LINKS for link in self._links)
-
-    async def _keep_alive(self) -> None:
-        """Tell the watchdog that the event loop still turns, and systemd what we wait for."""
-        interval = watchdog_interval()
-        while True:
-            if interval:
-                notify("WATCHDOG=1")
-            self._report_ready()
-            await asyncio.sleep(min(interval or 1.0, 1.0))
-
-    def _report_ready(self) -> None:
-        waited = boottime() - self._started
-        if self.applied:
-            notify("READY=1", f"STATUS=overlay address {self.own.address}")
-        elif waited > _READY_AT_LATEST:
-            reason = next(iter(problems(self)), "no overlay address yet")
-            notify("READY=1", f"STATUS=waiting: {reason}")
 
 
 def _nic_text(nic: Nic) -> str:

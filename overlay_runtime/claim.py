@@ -20,6 +20,7 @@ def objection(address: IPAddress, own_id: str, peers: Iterable[Peer]) -> str | N
     """Return who is in the way of claiming `address`, or None.
 
     Who holds it wins; of two that claim it at once the lower host id wins: both see the same.
+    (Two that hold it, as when a split segment heals, both keep it; status tells. Not settled yet.)
     """
     for peer in peers:
         if peer.address != address:
@@ -29,6 +30,12 @@ def objection(address: IPAddress, own_id: str, peers: Iterable[Peer]) -> str | N
         if peer.id < own_id:
             return f"{peer.beacon.name} ({peer.id}) claims it too and comes first"
     return None
+
+
+def alive(peers: Iterable[Peer], now: float) -> list[Peer]:
+    """Return the peers whose objection to a configured address counts: the user may give a dead
+    host's address to its replacement."""
+    return [peer for peer in peers if not peer.lost(now)]
 
 
 class Claim:
@@ -50,12 +57,14 @@ class Claim:
         """Why the configured address can't be had, in words, or that the range is full."""
         self.trying: IPAddress | None = wanted or next(self._order, None)
 
-    def reconsider(self, peers: Iterable[Peer], remembered: Iterable[IPAddress]) -> bool:
+    def reconsider(
+        self, peers: Iterable[Peer], remembered: Iterable[IPAddress], now: float
+    ) -> bool:
         """Look at what peers say by now; return whether another address must be announced."""
         peers = list(peers)
         before = self.trying
         if self._wanted is not None:
-            why = objection(self._wanted, self._own_id, peers)
+            why = objection(self._wanted, self._own_id, alive(peers, now))
             self.problem = f"the configured address {self._wanted}: {why}" if why else None
             return False  # the user's choice is never replaced by another, it waits
         for address in remembered:

@@ -7,16 +7,18 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from overlay_runtime import __version__
 from overlay_runtime.errors import OverlayError
 from overlay_runtime.logs import set_up
 from overlay_runtime.paths import Paths, find_paths
 from overlay_runtime.state import StateStore
-from overlay_runtime.status import STALE_AFTER, boottime, read_status
-from overlay_runtime.table import render_status
+from overlay_runtime.status import alive, boottime, ended, final, read_status
+from overlay_runtime.table import render_status, state_in_words
 
 _UP, _NOT_UP = 0, 1
+_STOPPED = "the agent is not running: systemctl status edge-overlay"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OverlayError as error:
         print(f"edge-overlay: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):  # Ctrl-C, Ctrl-D
+        print(file=sys.stderr)
         return 130
 
 
@@ -49,13 +52,7 @@ def _gather(options: argparse.Namespace, paths: Paths) -> int:
 
 
 def _status(options: argparse.Namespace, paths: Paths) -> int:
-    status = read_status(paths.status) or {"state": "stopped", "problems": []}
-    alive = boottime() - float(status.get("written", 0)) <= STALE_AFTER
-    lasting = status["state"] in ("off", "error")  # written once, by an agent that then ended
-    if status["state"] == "stopped" or not (alive or lasting):
-        status = {**status, "state": "stopped", "problems": [
-            "the agent is not running: systemctl status edge-overlay", *status["problems"]
-        ]}  # fmt: skip
+    status = _now(paths)
     if options.json:
         print(json.dumps(status, indent=1))
     else:
@@ -63,12 +60,27 @@ def _status(options: argparse.Namespace, paths: Paths) -> int:
     return _UP if status["state"] == "up" else _NOT_UP
 
 
+def _now(paths: Paths) -> dict[str, Any]:
+    """Return the status, with the state "stopped" if its agent is gone."""
+    status = read_status(paths.status)
+    if status is None:
+        return {"state": "stopped", "problems": [_STOPPED], "overlay": {}}
+    if alive(status) or ended(status):
+        return status
+    return {**status, "state": "stopped", "problems": [_STOPPED, *status["problems"]]}
+
+
+def _complain(status: dict[str, Any]) -> int:
+    for text in (state_in_words(status["state"]), *status["problems"]):
+        print(f"edge-overlay: {text}", file=sys.stderr)
+    return _NOT_UP
+
+
 def _address(options: argparse.Namespace, paths: Paths) -> int:
-    overlay = (read_status(paths.status) or {}).get("overlay", {})
-    value = overlay.get(options.field)
-    if not value:
-        print("edge-overlay: there is no overlay address yet", file=sys.stderr)
-        return _NOT_UP
+    status = _now(paths)
+    value = status["overlay"].get(options.field)
+    if not value or status["state"] == "stopped":
+        return _complain(status)
     print(value)
     return _UP
 
@@ -76,14 +88,11 @@ def _address(options: argparse.Namespace, paths: Paths) -> int:
 def _wait(options: argparse.Namespace, paths: Paths) -> int:
     deadline = time.monotonic() + options.timeout
     while True:
-        status = read_status(paths.status) or {}
-        fresh = boottime() - float(status.get("written", 0)) <= STALE_AFTER
-        if status.get("state") == "up" and fresh:
+        status = _now(paths)
+        if status["state"] == "up":
             return _UP
-        if time.monotonic() >= deadline:
-            for problem in status.get("problems", []):
-                print(f"edge-overlay: {problem}", file=sys.stderr)
-            return _NOT_UP
+        if final(status) or time.monotonic() >= deadline:
+            return _complain(status)
         time.sleep(0.1)
 
 

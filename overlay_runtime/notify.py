@@ -14,6 +14,7 @@ def notify(*lines: str) -> None:
     address = "\0" + path[1:] if path[0] == "@" else path
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.setblocking(False)  # nor one whose queue is full
             sock.sendto("\n".join(lines).encode(), address)
     except OSError:
         return  # a manager that doesn't listen must not stop the overlay

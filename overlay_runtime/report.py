@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from overlay_runtime import BRIDGE, address
+from overlay_runtime.notify import notify, watchdog_interval
 from overlay_runtime.status import boottime, peers_status
 
 if TYPE_CHECKING:
     from overlay_runtime.agent import Agent
+
+_READY_AT_LATEST = 30.0
+_STUCK_AFTER = 90.0
+"""A round comes at least every 30 s and is given 60."""
 
 
 def problems(agent: Agent) -> list[str]:
@@ -27,6 +35,7 @@ def problems(agent: Agent) -> list[str]:
             f"host {agent.exchange.duplicate} has the same identity as this one "
             f"({own.identity.source}): a cloned disk? run `edge-overlay reset` on one of them"
         )
+    found.append(agent.exchange.malformed())
     for peer in agent.table.peers.values():
         if peer.conflict:
             found.append(f"host {peer.beacon.name} ({peer.id}): {peer.conflict}")
@@ -48,7 +57,11 @@ def status(agent: Agent) -> dict[str, Any]:
         "state": state,
         "problems": problems(agent),
         "pid": os.getpid(),
-        "host": {"id": agent.table.own_id, "name": agent.name, "identity": own.identity.source},
+        "host": {
+            "id": agent.table.own_id,
+            "name": socket.gethostname(),
+            "identity": own.identity.source,
+        },
         "overlay": {
             "interface": BRIDGE,
             "cidr": str(own.cidr),
@@ -67,3 +80,22 @@ def status(agent: Agent) -> dict[str, Any]:
         "strangers": [{"id": i, "reason": r} for i, r in agent.table.strangers.items()],
         "sources": agent.loaded.sources,
     }
+
+
+def report_ready(agent: Agent) -> None:
+    """Tell systemd that the overlay is up, or, after a while, what it still waits for."""
+    if agent.applied:
+        notify("READY=1", f"STATUS=overlay address {agent.own.address}")
+    elif boottime() - agent.started > _READY_AT_LATEST:
+        reason = next(iter(problems(agent)), "no overlay address yet")
+        notify("READY=1", f"STATUS=waiting: {reason}")
+
+
+async def keep_alive(agent: Agent) -> None:
+    """Tell the watchdog that rounds come to their end, and systemd what we wait for."""
+    interval = watchdog_interval()
+    while True:
+        if interval and time.monotonic() - agent.round_ended < _STUCK_AFTER:
+            notify("WATCHDOG=1")
+        report_ready(agent)
+        await asyncio.sleep(min(interval or 1.0, 1.0))

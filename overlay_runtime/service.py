@@ -9,7 +9,7 @@ import os
 import signal
 
 from overlay_runtime.agent import Agent
-from overlay_runtime.config.load import Loaded, load
+from overlay_runtime.config.load import Loaded, fault_of, load
 from overlay_runtime.errors import ConfigError, OverlayError
 from overlay_runtime.notify import notify
 from overlay_runtime.paths import Paths
@@ -21,28 +21,41 @@ log = logging.getLogger(__name__)
 def run_service(paths: Paths, identity: str | None) -> int:
     """Run until SIGTERM; return the exit code.
 
-    0: told to stop, or there is no overlay block. 78: the block is wrong (the unit does not try
-    again). Others: see errors.py; the unit starts the agent again.
+    0: told to stop, or there is no overlay block. 78: the block is wrong, or stands where it can't
+    be read (the unit does not try again). Others: see errors.py; the unit starts the agent again.
     """
+    sources: dict[str, object] = {}
     try:
         loaded = load(paths)
-    except ConfigError as error:
-        for problem in error.problems:
-            log.error("%s", problem.render())
-        _tell(paths, "error", [problem.render() for problem in error.problems], {})
-        return error.exit_code
-    if loaded.config is None:
-        log.info("no `overlay:` block in user-data: nothing to do")
-        _tell(paths, "off", list(loaded.problems), loaded.sources)
-        notify("READY=1", "STATUS=off: no overlay block in user-data")
-        return 0
-    try:
+        sources = loaded.sources
+        if loaded.config is None:
+            return _without_block(loaded, paths)
         asyncio.run(_run(loaded, paths, identity))
+    except ConfigError as error:
+        texts = [problem.render() for problem in error.problems]
+        return _fail(paths, texts, sources, error.exit_code)
     except OverlayError as error:
-        log.error("%s", error)
-        _tell(paths, "error", [str(error)], loaded.sources)
-        return error.exit_code
+        return _fail(paths, [str(error)], sources, error.exit_code)
+    except Exception as error:  # noqa: BLE001 # told by its place: its message may hold the secret
+        return _fail(paths, [fault_of(error)], sources, OverlayError.exit_code)
     return 0
+
+
+def _without_block(loaded: Loaded, paths: Paths) -> int:
+    if loaded.problems:
+        # The block may be on the volume that couldn't be read: no reason to be content with "off".
+        return _fail(paths, list(loaded.problems), loaded.sources, ConfigError.exit_code)
+    log.info("no `overlay:` block in user-data: nothing to do")
+    _tell(paths, "off", [], loaded.sources, 0)
+    notify("READY=1", "STATUS=off: no overlay block in user-data")
+    return 0
+
+
+def _fail(paths: Paths, problems: list[str], sources: dict[str, object], code: int) -> int:
+    for problem in problems:
+        log.error("%s", problem)
+    _tell(paths, "error", problems, sources, code)
+    return code
 
 
 async def _run(loaded: Loaded, paths: Paths, identity: str | None) -> None:
@@ -59,9 +72,11 @@ async def _run(loaded: Loaded, paths: Paths, identity: str | None) -> None:
     log.info("stopped; the kernel goes on forwarding as it is")
 
 
-def _tell(paths: Paths, state: str, problems: list[str], sources: dict[str, object]) -> None:
+def _tell(
+    paths: Paths, state: str, problems: list[str], sources: dict[str, object], code: int
+) -> None:
     write_status(
         paths.status,
-        {"state": state, "problems": problems, "pid": os.getpid(), "host": {}, "overlay": {},
-         "underlay": [], "peers": [], "strangers": [], "sources": sources},
+        {"state": state, "exit_code": code, "problems": problems, "pid": os.getpid(), "host": {},
+         "overlay": {}, "underlay": [], "peers": [], "strangers": [], "sources": sources},
     )  # fmt: skip

@@ -4,6 +4,8 @@ Keys are stable: new ones may come, none changes its meaning. All times are seco
 CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets in it (0644).
 
     state      off | error | waiting | claiming | up
+    exit_code  with off and error: what the agent ended with. After 0 and 78 it stays ended, after
+               any other systemd starts it again
     problems   what is wrong, in sentences, the gravest first
     pid        the agent's process id
     written    when this was written; more than 15 s ago: the agent is not running
@@ -34,6 +36,20 @@ log = logging.getLogger(__name__)
 
 STALE_AFTER = 15.0
 """Seconds after which a status file tells that its agent is gone: three of its writes."""
+
+_FINAL = (0, 78)  # RestartPreventExitStatus of edge-overlay.service
+
+# What readers rely on: types, and for mappings and lists what is in them.
+_NUMBER, _MAYBE = (int, float), (str, type(None))
+_ALWAYS = {"state": str, "written": _NUMBER, "problems": [str], "overlay": dict}
+_WITH_OVERLAY = {
+    "overlay": {"interface": str, "cidr": str, "address": _MAYBE, "vip": str,
+                "mtu": (int, type(None)), "vni": int, "port": int},
+    "host": {"name": str},
+    "underlay": [{"addresses": [str]}],
+    "peers": [{"name": str, "address": _MAYBE, "physical": [str], "transport": _MAYBE,
+               "last_seen": _NUMBER, "state": str}],
+}  # fmt: skip
 
 _EVERY = 5.0
 _THROTTLE = 0.2
@@ -78,12 +94,43 @@ def write_status(path: Path, status: dict[str, Any]) -> None:
 
 
 def read_status(path: Path) -> dict[str, Any] | None:
-    """Return the status file's content, or None if there is none that can be read."""
+    """Return the status file's content, or None if there is none that can be read.
+
+    What is returned has every key that `cli.py` and `table.py` use: a file of another version, or
+    one that somebody edited, makes no command fail.
+    """
     try:
         status = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return status if isinstance(status, dict) else None
+    if not _fits(status, _ALWAYS) or (status["overlay"] and not _fits(status, _WITH_OVERLAY)):
+        return None
+    return dict(status)
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(
+            key in value and _fits(value[key], inner) for key, inner in shape.items()
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    return isinstance(value, shape) and not isinstance(value, bool)
+
+
+def alive(status: dict[str, Any]) -> bool:
+    """Return whether the agent that wrote this is running, as far as a reader can tell."""
+    return bool(boottime() - status["written"] <= STALE_AFTER) and not ended(status)
+
+
+def ended(status: dict[str, Any]) -> bool:
+    """Return whether the agent wrote this as its last word."""
+    return status["state"] in ("off", "error")
+
+
+def final(status: dict[str, Any]) -> bool:
+    """Return whether the agent has ended and is not started again by itself."""
+    return ended(status) and status.get("exit_code") in _FINAL
 
 
 class StatusWriter:

@@ -13,7 +13,7 @@ _SAYS = {
     "stopped": "The overlay's agent is not running. What the kernel has, it goes on forwarding.",
     "up": "The overlay is up.",
 }
-_TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4", None: "-"}
+_TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4"}
 
 
 def age(seconds: float) -> str:
@@ -26,9 +26,14 @@ def age(seconds: float) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
+def state_in_words(state: str) -> str:
+    """Return a sentence about the agent's state."""
+    return _SAYS.get(state, state)
+
+
 def render_status(status: dict[str, Any], now: float) -> str:
     """Return the text of `edge-overlay status`: problems first, then the hosts."""
-    lines = [_SAYS.get(status["state"], status["state"])]
+    lines = [state_in_words(status["state"])]
     lines += [f"  ! {problem}" for problem in status["problems"]]
     overlay = status.get("overlay") or {}
     if not overlay:
@@ -52,8 +57,9 @@ def _own_row(status: dict[str, Any]) -> Sequence[str]:
 
 
 def _peer_row(peer: dict[str, Any], now: float) -> Sequence[str]:
+    transport = peer["transport"] or "-"
     return ("", peer["name"], peer["address"] or "-", ", ".join(peer["physical"][:2]) or "-",
-            _TRANSPORTS[peer["transport"]], age(now - peer["last_seen"]),
+            _TRANSPORTS.get(transport, transport), age(now - peer["last_seen"]),
             peer["state"])  # fmt: skip
 
 

@@ -19,7 +19,7 @@ _VIRTUAL_KINDS = {
 # The host's ends of container and VM links, and the devices of CNIs and container engines.
 _VIRTUAL_NAMES = re.compile(
     r"veth|cali|lxc|lxd|cni|nsm|docker|podman|br-[0-9a-f]{12}$|flannel|cilium|virbr|vnet|kube|"
-    r"nodelocaldns|edgevpn|weave|antrea|ovn|tailscale|zt|tunl|vmnet"
+    r"nodelocaldns|edgevpn|weave|antrea|ovn|tailscale|zt|tunl|vmnet|incus|vbox|mpqemu"
 )
 
 
@@ -69,19 +69,30 @@ def is_physical(
     return master is None or master.kind == "vrf"
 
 
+def carries_vxlan(address: ipaddress.IPv4Address, cidr: IPNetwork) -> bool:
+    """Tell whether VXLAN packets can go to and from an IPv4 address of a NIC.
+
+    Not inside the overlay's range, a tunnel in itself: while a NIC has no address, overlay
+    addresses leak out as sources, and a peer that believes them cuts the host off. 240.0.0.0/4 is
+    class E with the limited broadcast.
+    """
+    unfit = address.is_multicast or address.is_loopback or address.is_unspecified
+    return not unfit and address not in cidr and int(address) >> 28 != 15
+
+
 def find_nics(
     links: Sequence[Link],
     addresses: Iterable[LinkAddress],
     patterns: Sequence[str],
     cidr: IPNetwork,
 ) -> tuple[Nic, ...]:
-    """Return the NICs in use, sorted by name. Addresses inside the overlay's range are left out."""
+    """Return the NICs in use, sorted by name, with the addresses that are of use."""
     v4: dict[int, list[ipaddress.IPv4Interface]] = {}
     ll: dict[int, list[ipaddress.IPv6Address]] = {}
     for address in addresses:
         interface = address.interface
         if isinstance(interface, ipaddress.IPv4Interface):
-            if interface.ip not in cidr:
+            if carries_vxlan(interface.ip, cidr):
                 v4.setdefault(address.index, []).append(interface)
         elif interface.ip.is_link_local and address.usable:
             ll.setdefault(address.index, []).append(ipaddress.IPv6Address(int(interface.ip)))

@@ -5,6 +5,7 @@ Another engine (EVPN) would take this module's place: it fills the same peer tab
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,8 +13,9 @@ from dataclasses import replace
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.freshness import Freshness, RateLimit, Verdict
 from overlay_runtime.beacon.sockets import BeaconSockets
-from overlay_runtime.beacon.wire import BadBeacon, Beacon, decode, encode
-from overlay_runtime.peers import Peer, PeerTable
+from overlay_runtime.beacon.wire import BadBeacon, Beacon, MalformedBeacon, decode, encode
+from overlay_runtime.peers import HEARD_FOR, MAX_PEERS, Peer, PeerTable, Transport
+from overlay_runtime.recent import Recent
 from overlay_runtime.underlay import Nic
 
 log = logging.getLogger(__name__)
@@ -46,30 +48,43 @@ class BeaconExchange:
         self._freshness = Freshness(self._own_boot)
         self._seq = 0
         self._turn = 0
-        self._per_host: dict[str, RateLimit] = {}
+        self._per_host: Recent[str, RateLimit] = Recent(MAX_PEERS)
         self._in_all = RateLimit(*_ANSWERS_IN_ALL)
         self.sockets: BeaconSockets | None = None
         self.is_ours: Callable[[int], bool] = lambda _ifindex: False
         self.duplicate: str | None = None
         """Set when another living host signs with this host's id (a cloned disk)."""
-        self.unsent = False
-        """Whether the last announcement missed somebody for want of a route: worth repeating when
-        the routes change."""
+        self.unsent: set[IPAddress] = set()
+        """Whom the last announcement missed, for want of a route: see `retry`."""
         self.bad = 0
         """Datagrams refused: not signed with our secret, or malformed."""
+        self._malformed: tuple[str, float] | None = None
 
-    def announce(self, nics: Iterable[Nic], static: Iterable[IPAddress], *, everyone: bool) -> None:
-        """Send a beacon to every segment, to static peers, and by unicast to known peers."""
+    def malformed(self) -> str | None:
+        """Tell of a host that lately sent a beacon with our secret that can't be understood."""
+        lately = self._malformed and self._clock() - self._malformed[1] <= HEARD_FOR
+        return self._malformed[0] if self._malformed and lately else None
+
+    def announce(
+        self, nics: Iterable[Nic], static: Iterable[IPAddress], *, everyone: bool, ask: bool = False
+    ) -> None:
+        """Send a beacon to every segment, to static peers, and by unicast to known peers.
+
+        `ask` makes them answer: so that what they say is heard on a new NIC too.
+        """
         if self.sockets is None:
             return
         nics = list(nics)
-        beacon = self._describe()
-        reached: set[IPAddress] = set()
-        self.unsent = False
-        for peer in self._round(everyone):
-            if peer.transport:
-                reached.add(peer.transport.remote)
-                self.unsent |= not self._send_to(peer, beacon)
+        beacon = replace(self._describe(), ask=ask)
+        self.unsent = set()
+        now = self._clock()
+        peers = self._round(everyone)
+        for peer in peers:
+            if peer.transport and not self._send_to(peer, beacon, peer.transport, now):
+                self.unsent.add(peer.transport.remote)
+            for path in self._table.probes(peer, nics, now):
+                self._send_to(peer, beacon, path, now)
+        reached = {peer.transport.remote for peer in peers if peer.transport}
         for nic in nics:
             data = self._sealed(beacon)
             if nic.v4:
@@ -77,8 +92,21 @@ class BeaconExchange:
             if nic.ll:
                 self.sockets.multicast6(self._sealed(beacon), nic.index)
         for remote in static:
-            if remote not in reached:
-                self.unsent |= not self.sockets.unicast(self._sealed(beacon), remote, None)
+            if remote not in reached and not self._unicast(beacon, remote):
+                self.unsent.add(remote)
+
+    def retry(self) -> None:
+        """Send to those that the last announcement missed, and to nobody else."""
+        missed, self.unsent = self.unsent, set()
+        beacon = self._describe()
+        for peer in self._table.peers.values():
+            if peer.transport and peer.transport.remote in missed:
+                missed.remove(peer.transport.remote)
+                if not self._send_to(peer, beacon, peer.transport, self._clock()):
+                    self.unsent.add(peer.transport.remote)
+        # What is left are static peers that never answered, and addresses no peer has any longer.
+        left = (remote for remote in missed if remote.version == 4)
+        self.unsent |= {remote for remote in left if not self._unicast(beacon, remote)}
 
     def received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         """Take in a datagram. Never raises: whatever it is, it came from outside."""
@@ -88,17 +116,22 @@ class BeaconExchange:
             beacon = decode(data, self._key)
         except BadBeacon as error:
             self.bad += 1
+            if isinstance(error, MalformedBeacon):
+                text = f"a beacon from {source}, signed with our secret, is not understood: {error}"
+                self._malformed = (f"{text}; another version?", self._clock())
             log.debug("datagram from %s refused: %s", source, error)
             return
         own = self._describe()
         if beacon.host == own.host and beacon.boot == own.boot:
             return  # our own broadcast
+        if beacon.echo != own.boot:  # made for another host: what it knows of that one isn't ours
+            beacon = replace(beacon, echo=None, yours=None, heard=())
         verdict = self._freshness.judge(beacon)
         now = self._clock()
         if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
             self._answer(beacon, source, ifindex, now, ask=verdict is Verdict.UNPROVEN)
-        if verdict is Verdict.LATE:
-            self._table.heard_path(beacon, source, ifindex, now)
+        if verdict is Verdict.LATE and self._table.heard_path(beacon, source, ifindex, now):
+            self._changed()
         if verdict is Verdict.FRESH:
             self._believe(own, beacon, source, ifindex, now)
 
@@ -112,7 +145,7 @@ class BeaconExchange:
             return
         why = _mismatch(own, beacon)
         if why:
-            changed = self._table.reject(beacon, why)
+            changed = self._table.reject(beacon, why, now)
         else:
             changed = self._table.heard(beacon, source, ifindex, now)
         if changed:
@@ -125,24 +158,31 @@ class BeaconExchange:
         for nic in beacon.nics:
             listed.update(nic.v4)
             listed.update(nic.ll)
-        limit = self._per_host.setdefault(beacon.host, RateLimit(*_ANSWERS_PER_HOST))
         # Only to where the signed body says the host is: a forged source is no mirror.
         if self.sockets is None or source not in listed:
             return
+        limit = self._per_host.get(beacon.host) or RateLimit(*_ANSWERS_PER_HOST)
+        self._per_host.put(beacon.host, limit)
         if not limit.allow(now) or not self._in_all.allow(now):
             return
         known = self._table.peers.get(beacon.host)
+        heard = _heard(known, now)
+        if isinstance(source, ipaddress.IPv6Address):
+            heard |= {ipaddress.IPv6Address(int(source))}
         answer = replace(
-            self._describe(), echo=beacon.boot, ask=ask, yours=known.address if known else None
-        )
+            self._describe(), echo=beacon.boot, ask=ask, yours=known.address if known else None,
+            heard=tuple(sorted(heard)),
+        )  # fmt: skip
         self.sockets.unicast(self._sealed(answer), source, ifindex)
 
-    def _send_to(self, peer: Peer, beacon: Beacon) -> bool:
-        if self.sockets is None or peer.transport is None:
-            return False
-        directed = replace(beacon, echo=self._freshness.trusted_boot(peer.id), yours=peer.address)
-        transport = peer.transport
-        return self.sockets.unicast(self._sealed(directed), transport.remote, transport.via)
+    def _send_to(self, peer: Peer, beacon: Beacon, path: Transport, now: float) -> bool:
+        boot = self._freshness.trusted_boot(peer.id)
+        heard = tuple(sorted(_heard(peer, now)))
+        directed = replace(beacon, echo=boot, yours=peer.address, heard=heard)
+        return self._unicast(directed, path.remote, path.via)
+
+    def _unicast(self, beacon: Beacon, remote: IPAddress, nic: int | None = None) -> bool:
+        return self.sockets is not None and self.sockets.unicast(self._sealed(beacon), remote, nic)
 
     def _round(self, everyone: bool) -> list[Peer]:
         peers = sorted(self._table.peers.values(), key=lambda peer: peer.id)
@@ -154,6 +194,10 @@ class BeaconExchange:
     def _sealed(self, beacon: Beacon) -> bytes:
         self._seq += 1
         return encode(replace(beacon, seq=self._seq), self._key)
+
+
+def _heard(peer: Peer | None, now: float) -> set[ipaddress.IPv6Address]:
+    return {address for _, address in peer.heard_lately(now)} if peer else set()
 
 
 def _mismatch(own: Beacon, other: Beacon) -> str | None:

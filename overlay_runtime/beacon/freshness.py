@@ -12,8 +12,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from overlay_runtime.beacon.wire import Beacon
+from overlay_runtime.recent import Recent
 
 _REMEMBERED_BOOTS = 256
+_REMEMBERED_HOSTS = 8192  # twice the peers that there can be
 _WINDOW = 64
 
 
@@ -49,12 +51,13 @@ class Freshness:
 
     def __init__(self, own_boot: str) -> None:
         self._own_boot = own_boot
-        self._known: dict[str, _Known] = {}
+        self._known: Recent[str, _Known] = Recent(_REMEMBERED_HOSTS)
 
     def judge(self, beacon: Beacon) -> Verdict:
         """Judge a beacon and remember what it proves."""
         known = self._known.get(beacon.host)
         if known and known.boot == beacon.boot:
+            self._known.put(beacon.host, known)
             return _in_window(known, beacon.seq)
         if known and beacon.boot in known.retired:
             return Verdict.STALE
@@ -64,7 +67,7 @@ class Freshness:
             known.retired.append(known.boot)
             known.boot, known.seq, known.seen = beacon.boot, beacon.seq, 1
         else:
-            self._known[beacon.host] = _Known(beacon.boot, beacon.seq)
+            self._known.put(beacon.host, _Known(beacon.boot, beacon.seq))
         return Verdict.FRESH
 
     def trusted_boot(self, host: str) -> str | None:

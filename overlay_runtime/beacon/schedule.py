@@ -21,15 +21,22 @@ _BURST = (0.0, 0.06, 0.25)
 """Seconds after a change at which it is told: the repetitions make up for lost packets, and for a
 neighbour's switch port that is slow to open."""
 
+_RETRY_PAUSE = 1.0
+"""Routes may change hundreds of times a second on a Kubernetes host."""
+
 _RESOLVE_AGAIN = 30.0
 
 
 class Schedule:
     """Calls `send(everyone)` when it is time. All times by the event loop's clock."""
 
-    def __init__(self, send: Callable[[bool], None]) -> None:
-        """`send`'s argument tells that something changed and every peer should know at once."""
+    def __init__(self, send: Callable[[bool], None], retry: Callable[[], None]) -> None:
+        """`send`'s argument tells that something changed and every peer should know at once.
+        `retry` sends to those who could not be reached."""
         self._send = send
+        self._retry = retry
+        self._retrying: asyncio.TimerHandle | None = None
+        self._retried = float("-inf")
         self._timers: list[asyncio.TimerHandle] = []
         self._regular: asyncio.TimerHandle | None = None
 
@@ -42,12 +49,24 @@ class Schedule:
         self._send(True)
         self._next()
 
+    def rerouted(self) -> None:
+        """Perhaps there is a way now to those who could not be reached: try them, at once but no
+        more than once a second."""
+        if self._retrying is None:
+            loop = asyncio.get_running_loop()
+            delay = max(0.0, self._retried + _RETRY_PAUSE - loop.time())
+            self._retrying = loop.call_later(delay, self._try_again)
+
     def stop(self) -> None:
         """Send no more."""
-        for timer in self._timers:
-            timer.cancel()
-        if self._regular:
-            self._regular.cancel()
+        for timer in (*self._timers, self._regular, self._retrying):
+            if timer:
+                timer.cancel()
+
+    def _try_again(self) -> None:
+        self._retrying = None
+        self._retried = asyncio.get_running_loop().time()
+        self._retry()
 
     def _next(self) -> None:
         if self._regular:
@@ -97,15 +116,15 @@ class StaticPeers:
             for name in names:
                 try:
                     # In a thread: a dead DNS server takes seconds, and nothing may wait for it.
-                    found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+                    # IPv4 only: there is no transport to global IPv6 addresses yet.
+                    found = await loop.getaddrinfo(
+                        name, None, family=socket.AF_INET, type=socket.SOCK_DGRAM
+                    )
                 except OSError as error:
                     unresolved.append(name)
                     log.debug("static peer %s: %s", name, error.strerror)
                     continue  # what it resolved to before is still the best guess
-                addresses = tuple(
-                    ipaddress.ip_address(item[4][0].split("%")[0])  # type: ignore[union-attr]
-                    for item in found
-                )
+                addresses = tuple(ipaddress.ip_address(str(item[4][0])) for item in found)
                 if self._addresses.get(name) != addresses:
                     self._addresses[name] = addresses
                     self._resolved()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from overlay_runtime.address import IPAddress, IPNetwork
+from overlay_runtime.underlay import carries_vxlan
 
 MAX_BYTES = 1200
 """Longest beacon: fits IPv6's minimal MTU of 1280 (RFC 8200, 5), so it is never fragmented."""
@@ -30,13 +31,20 @@ _MAGIC = b"EDGB"
 _VERSION = 1
 _HEADER = _MAGIC + bytes([_VERSION])
 _BODY_AT = len(_HEADER) + 32
-_MAX_NICS, _MAX_PER_NIC = 16, 8
+_MAX_NICS, _MAX_PER_NIC, _MAX_HEARD = 16, 8, 4
+_DIRECTED_BYTES = 256
+"""Kept free for what only a beacon to one host has. Else that one would list fewer NICs than a
+broadcast does, and the host would seem to change with every beacon."""
 _HEX16 = re.compile(r"[0-9a-f]{16}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class BadBeacon(Exception):
     """A datagram that is no beacon of this cluster. The only thing that `decode` raises."""
+
+
+class MalformedBeacon(BadBeacon):
+    """Signed with our secret, and yet not to be understood: another version, or a fault."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,9 @@ class Beacon:
     """The sender doesn't trust the receiver's boot yet: answer, with my boot as echo."""
     yours: IPAddress | None = None
     """The overlay address that the sender remembers for the receiver."""
+    heard: tuple[ipaddress.IPv6Address, ...] = ()
+    """The receiver's link-local addresses that the sender heard lately: the receiver can't see by
+    itself whether what it sends arrives."""
 
 
 def derive_key(secret: str | None) -> bytes:
@@ -86,15 +97,14 @@ def encode(beacon: Beacon, key: bytes) -> bytes:
         replace(nic, v4=nic.v4[:_MAX_PER_NIC], ll=nic.ll[:_MAX_PER_NIC], name=nic.name[:15])
         for nic in nics
     ]
-    while True:
-        data = json.dumps(_body(beacon, nics), separators=(",", ":")).encode()
-        if _BODY_AT + len(data) <= MAX_BYTES or not nics:
-            break
+    to_all = replace(beacon, echo=None, ask=False, yours=None, heard=())
+    while nics and len(_packed(to_all, nics)) > MAX_BYTES - _BODY_AT - _DIRECTED_BYTES:
         last = nics.pop()
         if len(last.v4) + len(last.ll) > 1:
             nics.append(replace(last, v4=last.v4[: len(last.v4) // 2 or 1], ll=last.ll[:1]))
             if nics[-1] == last:
                 nics.pop()
+    data = _packed(beacon, nics)
     return _HEADER + hmac.digest(key, _HEADER + data, hashlib.sha256) + data
 
 
@@ -109,7 +119,11 @@ def decode(data: bytes, key: bytes) -> Beacon:
     try:
         return _beacon(json.loads(body))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadBeacon(f"malformed body: {error}") from None
+        raise MalformedBeacon(f"malformed body: {error}") from None
+
+
+def _packed(beacon: Beacon, nics: list[BeaconNic]) -> bytes:
+    return json.dumps(_body(beacon, nics), separators=(",", ":")).encode()
 
 
 def _body(beacon: Beacon, nics: list[BeaconNic]) -> dict[str, Any]:
@@ -134,6 +148,7 @@ def _body(beacon: Beacon, nics: list[BeaconNic]) -> dict[str, Any]:
         "echo": beacon.echo,
         "ask": beacon.ask or None,
         "yours": str(beacon.yours) if beacon.yours else None,
+        "heard": [str(a) for a in beacon.heard[:_MAX_HEARD]] or None,
     }
     return body | {key: value for key, value in optional.items() if value is not None}
 
@@ -166,35 +181,27 @@ def _beacon(body: Any) -> Beacon:
         echo=_match(body, "echo", _HEX16) if "echo" in body else None,
         ask=ask,
         yours=_overlay_address(body, "yours", cidr),
+        heard=tuple(_vtep6(text) for text in _few(body.get("heard", []))),
     )
 
 
 def _nic(nic: Any, cidr: IPNetwork) -> BeaconNic:
     if not isinstance(nic, dict):
         raise ValueError("nic")
-    v4, ll = nic["v4"], nic["ll"]
-    for addresses in (v4, ll):
-        if not isinstance(addresses, list) or len(addresses) > _MAX_PER_NIC:
-            raise ValueError("nic's addresses")
+    v4 = [ipaddress.IPv4Address(_only_text(text)) for text in _few(nic["v4"])]
     return BeaconNic(
         name=_text(nic, "name", 15),
-        mtu=_whole(nic, "mtu", 68, 65536),
-        v4=tuple(_vtep4(text, cidr) for text in v4),
-        ll=tuple(_vtep6(text) for text in ll),
+        mtu=_whole(nic, "mtu", 0, 2**32),
+        # An address that can't be used is no reason to lose the host: it may have others.
+        v4=tuple(address for address in v4 if carries_vxlan(address, cidr)),
+        ll=tuple(_vtep6(text) for text in _few(nic["ll"])),
     )
 
 
-def _vtep4(text: Any, cidr: IPNetwork) -> ipaddress.IPv4Address:
-    address = ipaddress.IPv4Address(_only_text(text))
-    if address in cidr:
-        # A tunnel inside the tunnel: while a NIC has no address, overlay addresses leak out as
-        # sources, and a peer that believes them cuts the host off.
-        raise ValueError("a VTEP inside the overlay")
-    if address.is_multicast or address.is_loopback or address.is_unspecified:
-        raise ValueError("a VTEP that is no host's address")
-    if int(address) >> 28 == 15:  # class E and the limited broadcast
-        raise ValueError("a VTEP that is no host's address")
-    return address
+def _few(addresses: Any) -> list[Any]:
+    if not isinstance(addresses, list) or len(addresses) > _MAX_PER_NIC:
+        raise ValueError("addresses")
+    return addresses
 
 
 def _vtep6(text: Any) -> ipaddress.IPv6Address:

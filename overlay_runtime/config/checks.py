@@ -41,14 +41,20 @@ class Wrong(Exception):
 
 
 def shown(value: Value) -> str:
-    """Return the value as a message may show it: short, and its type if it is no text."""
+    """Return the value as a message may show it: short, and its type if it is no text.
+
+    Of text with several words the first: YAML takes a deeper indented next line for more of the
+    same value, and that line may be a secret that has lost its key.
+    """
     if isinstance(value.data, str):
-        text = value.data if len(value.data) <= 60 else value.data[:57] + "..."
-        return repr(text)
+        word, *more = value.data.split(maxsplit=1) or [""]
+        text = f"{word} ..." if more else value.data
+        return repr(text if len(text) <= 60 else text[:57] + "...")
     if isinstance(value.data, bool):
         return "true" if value.data else "false"
     if isinstance(value.data, int | float):
-        return f"the number {str(value.data)[:60]}"
+        # The limit: of 0xfff… with thousands of digits Python makes no decimal text.
+        return f"the number {value.data}" if abs(value.data) < 10**18 else "a huge number"
     return value.kind()
 
 
@@ -132,7 +138,11 @@ def address(value: Value) -> IPAddress:
 
 
 def peers(value: Value) -> tuple[str, ...]:
-    """Check the static peers: IP addresses or host names of the physical network."""
+    """Check the static peers: IPv4 addresses or host names of the physical network.
+
+    No IPv6: between segments the overlay travels over IPv4 (README.md), and within a segment hosts
+    find each other. Accepting what then never works would be worse than refusing it.
+    """
     if not isinstance(value.data, tuple):
         raise Wrong(f"found {shown(value)}", "write a list, one '- ' line for each peer")
     return tuple(dict.fromkeys(_peer(item) for item in value.data))
@@ -152,11 +162,16 @@ def _peer(value: Value) -> str:
         return value.data
     if found.is_multicast or found.is_unspecified or found.is_loopback:
         raise Wrong(f"found {shown(value)}, which is no host's address", "", value)
-    if found.version == 6 and found.is_link_local and not found.scope_id:
+    if found.version == 6 and found.is_link_local:
         raise Wrong(
-            f"found {shown(value)}, a link-local address without its NIC",
-            f"append it, such as {value.data}%eth0; or leave it out: hosts on the same segment "
-            "find each other",
+            f"found {shown(value)}, a link-local address",
+            "leave it out: hosts on the same segment find each other",
+            value,
+        )
+    if found.version == 6:
+        raise Wrong(
+            f"found {shown(value)}, an IPv6 address",
+            "write the peer's IPv4 address: between segments the overlay travels over IPv4 only",
             value,
         )
     return str(found)

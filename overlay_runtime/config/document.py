@@ -6,6 +6,7 @@ that the schema didn't ask for.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import yaml
@@ -16,6 +17,12 @@ MAX_BYTES = 1 << 20
 """Longest user-data that is read. cloud-init's own data sources stop far earlier (EC2: 16 KiB)."""
 
 Scalar = str | int | float | bool | None
+
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+# What PyYAML quotes of its own, and single signs: '<block end>', ',', '\t'.
+_HARMLESS = re.compile(r"""['"](<[a-z ]+>|[^\w\s]|\\[tnr\\]|\\x00)['"]""")
+# Shorter than the shortest secret, so that no message can hold one in the place of a key.
+_LIKE_A_KEY = re.compile(r"[A-Za-z_-]{1,15}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,24 @@ def read_document(text: str, file: str) -> Value:
         at = Position(file, *_line_column(text, error.position))
         problem = Problem(at, f"a character that YAML forbids ({error.reason})", "printable text",
                           "remove it")  # fmt: skip
+    except (ValueError, OverflowError):  # "\UFFFFFFFF", a version with thousands of digits
+        problem = Problem(Position(file, 1, 1), "this is not YAML: it has a character or a number "
+                          "that can't be", "", "look for backslashes in quoted text")  # fmt: skip
     raise ConfigError([problem])
+
+
+def is_yaml(text: str) -> bool:
+    """Return whether `text` is YAML at all, whatever it says."""
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def shown_key(name: str) -> str:
+    """Return a key as a message may show it: what looks like no key may be a secret."""
+    return f"key `{name}`" if _LIKE_A_KEY.fullmatch(name) else "key (not shown: is it a secret?)"
 
 
 def _line_column(text: str, offset: int) -> tuple[int, int]:
@@ -77,9 +101,13 @@ def _line_column(text: str, offset: int) -> tuple[int, int]:
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
-    # Only PyYAML's own words: its snippet would copy the line, and a secret may stand there.
-    what = str(error.problem or error.context or "it can't be parsed")
+    # Only PyYAML's own words: its snippet would copy the line, and a secret may stand there; so
+    # would what it quotes: "found undefined alias 'Ab3…'" is said of `secret: *Ab3…`.
+    said = str(error.problem or error.context or "it can't be parsed")
+    what = _QUOTED.sub(lambda m: m[0] if _HARMLESS.fullmatch(m[0]) else "(not shown)", said)
     remedy = "correct the YAML at that place or just above it"
+    if what != said or "cannot start any token" in what:
+        remedy = "put values that start with one of * & ! % @ ` in quotes"
     if "'\\t'" in what:
         remedy = "indent with spaces: YAML forbids tabs"
     return Problem(at, f"this is not YAML: {what}", "", remedy)
@@ -116,8 +144,12 @@ class _Reader:
     def _scalar(self, node: yaml.Node) -> Scalar:
         try:
             data = self._scalars.construct_object(node)
-        except (ValueError, yaml.YAMLError):
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001 # `!!int ''`, `!!bool foo`: PyYAML raises what comes
             data = None if node.value == "" else node.value
+        if isinstance(data, str) and any("\ud800" <= c <= "\udfff" for c in data):
+            raise self._error(node, "half a character (a surrogate)", "write the character itself")
         # Dates, bytes and unknown tags mean nothing here: their text is what was written.
         return data if isinstance(data, str | int | float | None) else str(node.value)
 
@@ -135,7 +167,9 @@ class _Reader:
             if name in entries:
                 first = entries[name].key.line
                 raise self._error(
-                    key_node, f"{name!r} stands twice, first in line {first}", "remove one of them"
+                    key_node,
+                    f"the {shown_key(name)} stands twice, first in line {first}",
+                    "remove one of them",
                 )
             entries[name] = Entry(self._place(key_node), self.read(value_node))
         return {**merged, **entries}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,26 @@ def load(paths: Paths) -> Loaded:
     sources = _sources(paths.sources)
     path, origin = paths.user_data, str(sources.get("origin", paths.user_data))
     if not path.exists():
-        path, origin, sources = paths.embedded, str(paths.embedded), {}
-    sources = {"overlay": origin, "notes": [], **sources}
+        path = paths.embedded
+        origin = sources["origin"] = sources["overlay"] = str(path)
+    sources = {"overlay": origin, **sources}
+    found = tuple(map(str, sources["problems"]))
     if not path.exists():
         note = f"there is no user-data: neither {paths.user_data} nor {paths.embedded}"
-        return Loaded(None, "", (), {**sources, "overlay": None, "notes": [note]})
+        notes = [*sources["notes"], note]
+        return Loaded(None, "", found, {**sources, "overlay": None, "notes": notes})
     data = parse_user_data(read_text(path, origin), origin)
-    return Loaded(data.overlay, origin, tuple(sources.get("problems", ())), sources)
+    return Loaded(data.overlay, origin, found, sources)
+
+
+def fault_of(error: Exception) -> str:
+    """Describe an error that nobody foresaw, for the journal and for status.
+
+    By its kind and its place only: its message may quote user-data, and so the secret.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    way = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames[-6:]))
+    return f"a fault of edge-overlay itself: {type(error).__name__} at {way}; please report it"
 
 
 def read_text(path: Path, origin: str) -> str:
@@ -58,8 +72,11 @@ def decode_text(data: bytes, origin: str) -> str:
 
 
 def _sources(path: Path) -> dict[str, Any]:
+    """Return what `gather` wrote, as far as it can be read; `notes` and `problems` are lists."""
     try:
-        found = json.loads(path.read_bytes())
+        written = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        written = {}
+    found = written if isinstance(written, dict) else {}
+    lists = {k: v if isinstance(v := found.get(k), list) else [] for k in ("notes", "problems")}
+    return {**found, **lists}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +17,12 @@ from overlay_runtime import address as addresses
 from overlay_runtime.address import IPAddress, IPNetwork
 from overlay_runtime.config import checks
 from overlay_runtime.config.checks import Check, Wrong
-from overlay_runtime.config.document import Entry, Value, read_document
+from overlay_runtime.config.document import Entry, Value, read_document, shown_key
 from overlay_runtime.errors import ConfigError, Position, Problem
 
 HEADER = "#cloud-config"
 BLOCK = "overlay"
+_HEADER_OF_OTHERS = re.compile(r"#[#!a-z/: -]{1,39}")
 _SAME_MEANING = {"overlays", "overlaynetwork", "overlayconfig", "edgeoverlay", "overlaynet"}
 
 
@@ -90,8 +92,9 @@ class OverlayConfig:
         default=(),
         metadata=_about(
             checks.peers,
-            "a list of IP addresses or host names",
-            "Physical addresses of hosts in other network segments, which broadcasts don't reach.",
+            "a list of IPv4 addresses or host names",
+            "Physical IPv4 addresses, or names that lead to such, of hosts in other network "
+            "segments, which broadcasts don't reach.",
         ),
     )
     interface: tuple[str, ...] = field(
@@ -146,7 +149,9 @@ def parse_user_data(text: str, file: str) -> UserData:
     """Read a user-data file. Raises ConfigError with all that is wrong about its overlay block."""
     if not text.startswith(HEADER) or text.split("\n", 1)[0].rstrip() != HEADER:
         first = text.split("\n", 1)[0].strip()
-        what = f"the first line is {first[:40]!r}" if first else "the first line is empty"
+        what = "the first line is something else" if first else "the first line is empty"
+        if _HEADER_OF_OTHERS.fullmatch(first):  # any other line may hold a secret
+            what = f"the first line is {first!r}"
         if text.startswith("\ufeff"):
             what = "the file starts with a byte-order mark"
         problem = Problem(
@@ -217,7 +222,7 @@ def _read_block(entry: Entry) -> tuple[OverlayConfig | None, list[Problem]]:
 def _unknown(name: str, item: Entry, known: list[str]) -> Problem:
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     remedy = f"did you mean `{close[0]}`?" if close else "remove it"
-    return Problem(item.key, f"unknown key `{name[:60]}`", "one of " + ", ".join(known), remedy)
+    return Problem(item.key, f"unknown {shown_key(name)}", "one of " + ", ".join(known), remedy)
 
 
 def _together(block: Position, written: dict[str, Entry], values: dict[str, Any]) -> list[Problem]:

@@ -2,6 +2,10 @@
 
 A volume labelled cidata goes before the user-data that was baked into the image. The chosen file is
 copied as it is, never merged: so every message names a file and a line that a person can look up.
+
+cloud-init gets the volume's file too, even if its overlay block is wrong: the other keys are not
+our business. Only what is no YAML, and so of no use to cloud-init either, is left out, and the
+image's file given in its place: better a host with the image's users than one without any.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from overlay_runtime.config.load import decode_text
-from overlay_runtime.config.schema import UserData, parse_user_data
+from overlay_runtime.config.document import is_yaml
+from overlay_runtime.config.load import decode_text, fault_of
+from overlay_runtime.config.schema import HEADER, UserData, parse_user_data
 from overlay_runtime.config.volumes import Volume, find_volume
 from overlay_runtime.errors import ConfigError, OverlayError, Problem
 from overlay_runtime.files import write_atomic
@@ -26,6 +31,10 @@ log = logging.getLogger(__name__)
 
 CIDATA = "cidata:/user-data"
 _SEED = "var/lib/cloud/seed/nocloud"
+_UNFINISHED = (
+    "the search for a user-data volume did not come to its end: unplug the disc or stick that "
+    "doesn't answer, then reboot"
+)
 
 
 @dataclass
@@ -35,25 +44,32 @@ class Choice:
     overlay: bytes | None = None
     origin: str | None = None
     user_data: bytes | None = None
+    others: dict[str, bytes] = field(default_factory=dict)
+    """The volume's further files for cloud-init: meta-data and so on."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def gather(root: str, paths: Paths, identity: str | None) -> Choice:
     """Choose, copy to /run/edge-overlay, and seed cloud-init. Never raises: a boot must go on."""
-    base = Path(root)
-    volume = find_volume(base)
-    choice = choose(volume, _embedded(paths), str(paths.embedded))
+    base, name = Path(root), str(paths.embedded)
+    embedded, fault = _embedded(paths)
+    # The image's file is put in place before any volume is looked at: a disc may hang, and what
+    # stands on it may be stranger than this program foresees.
+    choice = choose(None, embedded, name)
+    choice.problems.append(_UNFINISHED)
+    _store(choice, base, paths, identity)
+    try:
+        choice = choose(find_volume(base), embedded, name)
+    except Exception as error:  # noqa: BLE001 # told by its place: its message may hold the secret
+        choice = choose(None, embedded, name)
+        choice.problems.append(fault_of(error))
+    choice.problems += [fault] if fault else []
     for text in choice.problems:
         log.error("%s", text)
     for text in choice.notes:
         log.info("%s", text)
-    try:
-        _write(choice, paths)
-        if choice.user_data is not None:
-            _seed(base, choice.user_data, volume.files if volume else {}, identity)
-    except OSError as error:
-        log.error("user-data can't be copied: %s", error)
+    _store(choice, base, paths, identity)
     return choice
 
 
@@ -68,6 +84,7 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
         choice.overlay, choice.origin = embedded, embedded_name
     if volume is None:
         return choice
+    choice.others = volume.files
     if volume.fault:
         choice.problems.append(f"the user-data volume {volume.device} can't be read: "
                                f"{volume.fault}")  # fmt: skip
@@ -75,7 +92,14 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
     if "user-data" not in volume.files:
         choice.notes.append(f"the volume {volume.device} has no file user-data")
         return choice
-    data = choice.user_data = volume.files["user-data"]
+    data = volume.files["user-data"]
+    if embedded is None or not _broken(data):
+        choice.user_data = data
+    else:
+        choice.notes.append(f"cloud-init gets {embedded_name}: the volume's user-data is no YAML")
+        # Not the volume's meta-data: with its instance-id, which stays the same when user-data is
+        # mended, cloud-init would hold the host for set up.
+        choice.others = {k: v for k, v in volume.files.items() if k != "meta-data"}
     parsed = _parse(data)
     if isinstance(parsed, UserData):
         if parsed.overlay is not None or embedded is None:
@@ -96,14 +120,23 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
     return choice
 
 
-def _embedded(paths: Paths) -> bytes | None:
+def _embedded(paths: Paths) -> tuple[bytes | None, str | None]:
+    """Return the image's file, and what is wrong if it is there and can't be read."""
     try:
-        return paths.embedded.read_bytes()
+        return paths.embedded.read_bytes(), None
     except FileNotFoundError:
-        return None
+        return None, None
     except OSError as error:
-        log.error("%s can't be read: %s", paths.embedded, error.strerror)
-        return None
+        return None, f"{paths.embedded} can't be read: {error.strerror}"
+
+
+def _broken(data: bytes) -> bool:
+    """Whether cloud-init could do nothing with this: it says that it is YAML, and isn't.
+
+    Everything else (a script, something compressed) is for cloud-init to judge.
+    """
+    header = HEADER.encode()
+    return data.startswith(header) and not is_yaml(data.decode("utf-8", errors="replace"))
 
 
 def _parse(data: bytes) -> UserData | tuple[Problem, ...]:
@@ -120,13 +153,24 @@ def _has_block(data: bytes) -> bool:
         return False
 
 
+def _store(choice: Choice, root: Path, paths: Paths, identity: str | None) -> None:
+    try:
+        _write(choice, paths)
+        if choice.user_data is not None:
+            _seed(root, choice.user_data, choice.others, identity)
+    except OSError as error:
+        log.error("user-data can't be copied: %s", error)
+    except Exception as error:  # noqa: BLE001 # the search must go on; its message may hold the secret
+        log.error("user-data can't be copied: %s", fault_of(error))
+
+
 def _write(choice: Choice, paths: Paths) -> None:
     paths.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     if choice.overlay is None:
-        for path in (paths.user_data, paths.sources):
-            path.unlink(missing_ok=True)
-        return
-    write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
+        paths.user_data.unlink(missing_ok=True)
+    else:
+        write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
+    # Without user-data too: the problems say why there is none.
     sources = {
         "origin": choice.origin,
         "overlay": choice.origin,

@@ -82,7 +82,7 @@ async def read_forwarding(netlink: AsyncIPRoute, indexes: Mapping[str, int]) -> 
 
 
 def read_routes(proc: Path = Path("/proc")) -> list[Route]:
-    """Return the destinations of the main routing tables, without default routes.
+    """Return the destinations of the main routing tables.
 
     From /proc/net: some routers carry a hundred thousand routes, which netlink would take seconds
     to hand over in Python.
@@ -99,7 +99,7 @@ def _routes4(path: Path) -> list[Route]:
         network = ipaddress.IPv4Address(int(fields[1], 16).to_bytes(4, "little"))
         mask = ipaddress.IPv4Address(int(fields[7], 16).to_bytes(4, "little"))
         found.append(Route(ipaddress.IPv4Network(f"{network}/{mask}", strict=False), fields[0]))
-    return [route for route in found if route.network.prefixlen]
+    return found
 
 
 def _routes6(path: Path) -> list[Route]:
@@ -110,7 +110,7 @@ def _routes6(path: Path) -> list[Route]:
             continue
         address = ipaddress.IPv6Address(bytes.fromhex(fields[0]))
         network = ipaddress.IPv6Network((int(address), int(fields[1], 16)), strict=False)
-        if network.prefixlen and not address.is_multicast and not address.is_link_local:
+        if not address.is_multicast and not address.is_link_local:
             found.append(Route(network, fields[9]))
     return found
 

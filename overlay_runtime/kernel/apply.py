@@ -6,6 +6,7 @@ What is right already is left untouched: an agent that starts again costs no pac
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +20,23 @@ from overlay_runtime.kernel import diff
 from overlay_runtime.kernel.actual import read_forwarding, read_links
 from overlay_runtime.kernel.desired import Desired, DesiredLink
 from overlay_runtime.kernel.diff import ForwardingStep, Known
-from overlay_runtime.kernel.model import ADDRESS_PROTOCOL, Forwarding, Link, LinkAddress
+from overlay_runtime.kernel.model import (
+    ADDRESS_PROTOCOL,
+    ROUTE_METRIC,
+    ROUTE_PROTOCOL,
+    Forwarding,
+    Link,
+    LinkAddress,
+)
 
 log = logging.getLogger(__name__)
 
+IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
 _NTF_SELF, _NTF_MASTER = 0x02, 0x04
 _NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
-_IFA_F_NODAD = 0x02
+_IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
+_RTPROT_KERNEL, _RT_SCOPE_LINK = 2, 253
 _ADDR_GEN_NONE = {
     "attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})],
 }
@@ -118,7 +129,10 @@ class Applier:
                 return
             hint = ""
             if error.code in (errno.EEXIST, errno.EADDRINUSE):
-                hint = f" (another VXLAN device has VNI {want.vni} or UDP port {want.port})"
+                hint = (
+                    f" (another VXLAN device has VNI {want.vni} or UDP port {want.port}: set "
+                    "another `vni` or `port` on every host, or remove that device)"
+                )
             self._failed(f"make {want.name}{hint}", error)
             return
         log.info("%s made: vni=%d port=%d", want.name, want.vni, want.port)
@@ -142,12 +156,14 @@ class Applier:
         count = 0
         wanted = want.address
         if wanted and all(a.interface != wanted for a in have):
-            extra: dict[str, object] = {"IFA_PROTO": ADDRESS_PROTOCOL}
+            extra: dict[str, object] = {
+                "IFA_PROTO": ADDRESS_PROTOCOL, "flags": _IFA_F_NOPREFIXROUTE
+            }  # fmt: skip
             if wanted.version == 4:
                 extra["broadcast"] = str(wanted.network.broadcast_address)
             else:
                 # Claimed and checked already; tentative, it would be unusable for a second.
-                extra["flags"] = _IFA_F_NODAD
+                extra["flags"] = _IFA_F_NOPREFIXROUTE | _IFA_F_NODAD
             count += await self._try(
                 f"set {wanted} on {BRIDGE}",
                 self._netlink.addr("add", index=bridge, address=str(wanted.ip),
@@ -159,7 +175,27 @@ class Applier:
                 self._netlink.addr("del", index=bridge, address=str(old.interface.ip),
                                    prefixlen=old.interface.network.prefixlen),
             )  # fmt: skip
-        return count
+        return count + (await self._route(wanted, bridge) if wanted else 0)
+
+    async def _route(self, own: IPInterface, bridge: int) -> int:
+        """Set the route to the overlay. The kernel's own, of an address that was set otherwise, has
+        metric 0 and would win over the physical network's.
+
+        Asked for every time: that is cheaper than to look, as a router may have 100,000 routes.
+        """
+        route: dict[str, object] = {"dst": str(own.network), "oif": bridge}
+        if own.version == 4:
+            route["scope"] = _RT_SCOPE_LINK
+        ours = route | {"priority": ROUTE_METRIC, "proto": ROUTE_PROTOCOL}
+        if own.version == 4:
+            # With its source it goes when the address goes, and comes back with the next one's.
+            ours["prefsrc"] = str(own.ip)
+        count = await self._try(f"set the route to {own.network}",
+                                self._netlink.route("add", **ours))  # fmt: skip
+        return count + await self._try(
+            f"remove the kernel's route to {own.network}",
+            self._netlink.route("del", **route, proto=_RTPROT_KERNEL),
+        )
 
     async def _forwarding(self, step: ForwardingStep, indexes: dict[str, int]) -> int:
         index = indexes[step.device]

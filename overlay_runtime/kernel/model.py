@@ -15,6 +15,15 @@ ADDRESS_PROTOCOL = 97
 """IFA_PROTO of addresses that this program set (Linux ≥ 5.18): so it removes no other's."""
 
 
+ROUTE_PROTOCOL = 97
+"""The same for routes (RTA_PROTOCOL): a number that rt_protos of iproute2 gives to nobody."""
+
+ROUTE_METRIC = 4096
+"""Metric of the route to the overlay: higher than those that physical networks get (0 from the
+kernel, 100-700 from NetworkManager, 1024 from networkd and RAs). Where the ranges meet, the host's
+own network must win: without it there is no overlay either."""
+
+
 @dataclass(frozen=True)
 class Vxlan:
     """What makes one VXLAN device differ from another."""

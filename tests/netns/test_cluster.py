@@ -121,6 +121,8 @@ def test_an_overlay_of_ipv6_addresses(lab: Lab) -> None:
     lab.all_up()
     assert one.address.startswith("fd12:3456:789a:")
     assert reaches(one.end, two.end)
+    [route] = one.ip("-6", "route", "show", "fd12:3456:789a::/64").splitlines()
+    assert "dev scbr-100 proto 97 metric 4096" in route
 
 
 def test_only_the_chosen_nic_carries_the_overlay(lab: Lab) -> None:

@@ -56,4 +56,10 @@ def test_another_nic_takes_over(lab: Lab) -> None:
     lab.nic(one, "eth1", "10.9.0.77/24")
     one.ip("link", "del", "eth0")
     assert reaches(one.end, two.end)
+    # Still without an IPv4 address, as before DHCP.
+    lab.nic(one, "eth2")
+    one.ip("link", "del", "eth1")
+    assert reaches(one.end, two.end), "over link-local addresses alone"
+    lab.nic(one, "eth1", "10.9.0.78/24")
+    one.ip("link", "del", "eth2")
     until(lambda: [nic["name"] for nic in one.status()["underlay"]] == ["eth1"], "shown", 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,101 @@ def test_reset(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reset", "--yes"]) == 0
     assert store.load() is None
     assert "systemctl restart edge-overlay" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [EOFError, KeyboardInterrupt])
+def test_reset_without_an_answer(
+    kind: type[BaseException], run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(_: str) -> str:
+        raise kind
+
+    store = StateStore(run_dir / "state")
+    store.save(State(CIDR, CIDR[9], "me", "given", 0))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", ask)
+    assert main(["reset"]) == 130
+    assert store.load() is not None
+
+
+def _without(*path: str) -> dict[str, Any]:
+    status: Any = {**_status(), "written": boottime()}
+    inner = status
+    for key in path[:-1]:
+        inner = inner[0][key] if isinstance(inner, list) else inner[key]
+    inner = inner[0] if isinstance(inner, list) else inner
+    del inner[path[-1]]
+    return dict(status)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"state": "up"},
+        {"x": 1},
+        [],
+        {**_status(), "written": "just now"},
+        {**_status(), "written": True},
+        {**_status(), "written": 1e12, "overlay": None},
+        {**_status(), "written": 1e12, "problems": "odd"},
+        _without("overlay", "mtu"),
+        _without("host", "name"),
+        _without("peers", "last_seen"),
+        _without("underlay", "addresses"),
+    ],
+)
+def test_a_status_file_of_another_make(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], status: object
+) -> None:
+    (run_dir / "status.json").write_text(json.dumps(status))
+    for command in (["status"], ["status", "--json"], ["address"], ["wait", "--timeout", "0"]):
+        assert main(command) == 1
+        told = capsys.readouterr()
+        assert "not running" in told.out + told.err
+
+
+def test_an_unknown_transport_is_shown_as_it_is(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = _status()
+    status["peers"][0]["transport"] = "carrier pigeon"
+    write_status(run_dir / "status.json", status)
+    assert main(["status"]) == 0
+    assert "carrier pigeon" in capsys.readouterr().out
+
+
+def test_the_address_of_a_dead_agent_is_no_answer(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run_dir / "status.json").write_text(json.dumps({**_status(), "written": boottime() - 60}))
+    assert main(["address"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "not running" in told.err
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "waits", "words"),
+    [
+        ("off", 0, False, "has no `overlay:` block"),
+        ("error", 78, False, "something is odd"),
+        ("error", 71, True, "something is odd"),  # systemd starts it again
+        ("claiming", None, True, "an address is being claimed"),
+    ],
+)
+def test_wait_ends_when_waiting_is_useless(
+    run_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+    state: str,
+    code: int | None,
+    waits: bool,
+    words: str,
+) -> None:
+    write_status(run_dir / "status.json", {**_status(state), "exit_code": code})
+    start = time.monotonic()
+    assert main(["wait", "--timeout", "0.5"]) == 1
+    assert (time.monotonic() - start >= 0.5) is waits
+    assert words in capsys.readouterr().err
 
 
 def test_ages() -> None:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import replace
+from ipaddress import IPv4Interface
 
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.exchange import BeaconExchange
-from overlay_runtime.beacon.wire import Beacon, derive_key
+from overlay_runtime.beacon.wire import Beacon, BeaconNic, derive_key
 from overlay_runtime.peers import PeerTable
+from overlay_runtime.underlay import Nic
 from tests.unit.runtime.samples import V4, V6, beacon, nic
 
 KEY = derive_key("a secret of the tests")
 
 
 class _Segment:
-    """Carries beacons between hosts, and counts them."""
+    """Carries beacons between hosts, and counts them. `deaf` hosts get nothing over IPv6."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ipv6: bool = False) -> None:
         self.hosts: dict[IPAddress, _Host] = {}
-        self.queue: list[tuple[bytes, _Host, _Host]] = []
+        self.ipv6 = ipv6
+        self.deaf: set[_Host] = set()
+        self.queue: list[tuple[bytes, IPAddress, _Host]] = []
         self.carried: list[bytes] = []
 
     def settle(self) -> int:
         count = 0
         while self.queue:
-            data, sender, receiver = self.queue.pop(0)
+            data, source, receiver = self.queue.pop(0)
             self.carried.append(data)
-            receiver.exchange.received(data, sender.address, 2)
+            receiver.exchange.received(data, source, 2)
             count += 1
             assert count < 1000, "a storm"
         return count
@@ -40,21 +45,28 @@ class _Wire:
 
     def broadcast4(self, data: bytes, _nic: int, _source: V4) -> None:
         for host in self._segment.hosts.values():
-            if host is not self._host:
-                self._segment.queue.append((data, self._host, host))
+            self.unicast(data, host.address, None)
 
-    def multicast6(self, _data: bytes, _nic: int) -> None:
-        """This segment carries IPv4 alone."""
+    def multicast6(self, data: bytes, _nic: int) -> None:
+        for host in self._segment.hosts.values():
+            self.unicast(data, host.address6, None)
 
     def unicast(self, data: bytes, remote: IPAddress, _nic: int | None) -> bool:
-        if remote in self._segment.hosts:
-            self._segment.queue.append((data, self._host, self._segment.hosts[remote]))
-        return remote in self._segment.hosts
+        for host in self._segment.hosts.values():
+            deaf = not self._segment.ipv6 or host in self._segment.deaf
+            if host is self._host or remote not in (host.address, host.address6):
+                continue
+            if remote.version == 4:
+                self._segment.queue.append((data, self._host.address, host))
+            elif not deaf:
+                self._segment.queue.append((data, self._host.address6, host))
+            return True
+        return False
 
 
 class _Host:
     def __init__(self, segment: _Segment, number: int, boot: str = "", **changes: object) -> None:
-        self.address = V4(f"10.9.0.{number}")
+        self.address, self.address6 = V4(f"10.9.0.{number}"), V6(f"fe80::{number:x}")
         self.mine: Beacon = beacon(number, boot=boot or f"{number:016x}", **changes)
         self.table = PeerTable(self.mine.host, self.mine.mac)
         self.changes = 0
@@ -66,10 +78,19 @@ class _Host:
 
     def _changed(self) -> None:
         self.changes += 1
-        self.table.update([nic()], self.mine.address, 0.0)
+        self.table.update([self.nic], self.mine.address, 0.0)
 
-    def announce(self) -> None:
-        self.exchange.announce([nic()], [], everyone=True)
+    @property
+    def nic(self) -> Nic:
+        return nic(v4=(IPv4Interface(f"{self.address}/24"),), ll=(self.address6,))
+
+    def announce(self, *, ask: bool = False) -> None:
+        self.exchange.announce([self.nic], [], everyone=True, ask=ask)
+
+    def path_to(self, other: _Host) -> IPAddress:
+        transport = self.table.peers[other.mine.host].transport
+        assert transport
+        return transport.remote
 
 
 def test_a_newcomer_is_believed_after_three_beacons_a_pair() -> None:
@@ -79,6 +100,61 @@ def test_a_newcomer_is_believed_after_three_beacons_a_pair() -> None:
     assert segment.settle() == 3  # broadcast, answer with echo, echo
     assert set(one.table.peers) == {two.mine.host}
     assert set(two.table.peers) == {one.mine.host}
+
+
+def test_the_first_conversation_proves_link_local_both_ways() -> None:
+    segment = _Segment(ipv6=True)
+    one, two = _Host(segment, 1), _Host(segment, 2)
+    two.announce()
+    segment.settle()
+    assert (one.path_to(two), two.path_to(one)) == (two.address6, one.address6)
+
+
+def test_who_is_not_heard_over_ipv6_does_not_send_over_it() -> None:
+    segment = _Segment(ipv6=True)
+    one, two = _Host(segment, 1), _Host(segment, 2)
+    segment.deaf = {two}
+    for host in (two, one, two):
+        host.announce()
+        segment.settle()
+    assert (one.path_to(two), two.path_to(one)) == (two.address, one.address)
+    segment.deaf = set()  # the firewall is opened
+    for host in (one, two):
+        host.announce()
+        segment.settle()
+    assert (one.path_to(two), two.path_to(one)) == (two.address6, one.address6)
+
+
+def test_who_has_a_new_nic_is_answered_on_it() -> None:
+    segment = _Segment(ipv6=True)
+    one, two = _Host(segment, 1), _Host(segment, 2)
+    two.announce()
+    segment.settle()
+    segment.hosts.pop(two.address)
+    two.address, two.address6 = V4("10.9.0.66"), V6("fe80::66")
+    segment.hosts[two.address] = two
+    two.mine = replace(two.mine, nics=(BeaconNic("e", 1500, (two.address,), (two.address6,)),))
+    two.table.peers[one.mine.host].heard_ll.clear()
+    two.announce(ask=True)
+    segment.settle()
+    assert (one.path_to(two), two.path_to(one)) == (two.address6, one.address6)
+
+
+def test_only_who_was_missed_is_tried_again() -> None:
+    segment = _Segment()
+    one, two, three = (_Host(segment, number) for number in (1, 2, 3))
+    for host in (two, three):
+        host.announce()
+    segment.settle()
+    del segment.hosts[two.address]
+    static = V4("10.77.0.1")
+    one.exchange.announce([], [static], everyone=True)
+    segment.settle()
+    assert one.exchange.unsent == {two.address, static}
+    segment.hosts[two.address] = two
+    one.exchange.retry()
+    assert [receiver for _, _, receiver in segment.queue] == [two]
+    assert one.exchange.unsent == {static}
 
 
 def test_many_newcomers_at_once_settle() -> None:
@@ -129,6 +205,7 @@ def test_an_answer_goes_only_where_the_signed_body_says() -> None:
     one.exchange.received(data, victim.address, 2)
     one.exchange.received(data, V6("fe80::3"), 2)
     assert segment.queue == []
+    assert not one.exchange._per_host  # nothing is kept of them either
     for _ in range(50):
         one.exchange.received(data, two.address, 2)
     assert 0 < len(segment.queue) < 10  # a replayed newcomer is answered a few times, not fifty
@@ -153,6 +230,11 @@ def test_garbage_is_counted_and_our_own_links_are_not_heard() -> None:
     one, two = _Host(segment, 1), _Host(segment, 2)
     one.exchange.received(b"garbage", two.address, 2)
     assert one.exchange.bad == 1
+    assert one.exchange.malformed() is None
+    body = b'{"version": 2}'
+    signed = b"EDGB\x01" + hmac.digest(KEY, b"EDGB\x01" + body, "sha256") + body
+    one.exchange.received(signed, two.address, 2)
+    assert "10.9.0.2" in (one.exchange.malformed() or "")
     one.exchange.is_ours = lambda ifindex: ifindex == 2
     two.announce()
     segment.settle()

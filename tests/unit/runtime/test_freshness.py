@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overlay_runtime.beacon.freshness import Freshness, RateLimit, Verdict
+from overlay_runtime.recent import Recent
 from tests.unit.runtime.samples import beacon
 
 OWN = "0123456789abcdef"
@@ -50,3 +51,10 @@ def test_the_rate_limit_fills_up_again() -> None:
     assert [limit.allow(0.0) for _ in range(4)] == [True, True, True, False]
     assert [limit.allow(1.0) for _ in range(3)] == [True, True, False]
     assert sum(limit.allow(1000.0) for _ in range(10)) == 3
+
+
+def test_hosts_without_end_do_not_fill_the_memory() -> None:
+    recent: Recent[int, int] = Recent(3)
+    for number in (1, 2, 3, 1, 4):
+        recent.put(number, number)
+    assert list(recent) == [3, 1, 4]

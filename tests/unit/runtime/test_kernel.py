@@ -169,5 +169,5 @@ def test_routes_of_proc(tmp_path: Path) -> None:
         f"00000001 eth0\n{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200 lo\n"
     )
     found = [(str(route.network), route.link) for route in read_routes(tmp_path)]
-    assert found == [("10.9.0.0/24", "eth0"), ("fd00::/64", "eth0")]
+    assert found == [("0.0.0.0/0", "eth0"), ("10.9.0.0/24", "eth0"), ("fd00::/64", "eth0")]
     assert read_routes(tmp_path / "none") == []

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
+from typing import Any
+
 from overlay_runtime.beacon.wire import BeaconNic
-from overlay_runtime.peers import FORWARDED_FOR, HEARD_FOR, PeerTable, Transport, physical_addresses
+from overlay_runtime.peers import (
+    FORWARDED_FOR,
+    HEARD_FOR,
+    MAX_PEERS,
+    PeerTable,
+    Transport,
+    physical_addresses,
+)
 from tests.unit.runtime.samples import CIDR, V4, V6, beacon, nic
 
 OWN = CIDR[50]
+HEARS_US: dict[str, Any] = {"echo": "0" * 16, "heard": nic().ll}
 
 
 def _table() -> PeerTable:
@@ -22,7 +33,8 @@ def test_link_local_where_it_was_heard_else_ipv4() -> None:
     table = _table()
     assert table.heard(beacon(), V4("10.9.0.1"), 2, 0.0)
     assert _transport(table, 0.0) == Transport(V4("10.9.0.1"))
-    assert not table.heard(beacon(seq=2), V6("fe80::1"), 2, 1.0)
+    assert table.heard(beacon(seq=2, **HEARS_US), V6("fe80::1"), 2, 1.0)
+    assert not table.heard(beacon(seq=2, **HEARS_US), V6("fe80::1"), 2, 1.0)
     assert _transport(table, 1.0) == Transport(V6("fe80::1"), 2)
     assert _transport(table, 1.0 + HEARD_FOR) == Transport(V6("fe80::1"), 2)
     table.heard(beacon(seq=3), V4("10.9.0.1"), 2, 30.0)
@@ -39,7 +51,7 @@ def test_an_address_that_is_not_listed_is_no_path() -> None:
 
 def test_a_beacon_without_the_address_counts_at_once() -> None:
     table = _table()
-    table.heard(beacon(), V6("fe80::1"), 2, 0.0)
+    table.heard(beacon(**HEARS_US), V6("fe80::1"), 2, 0.0)
     assert _transport(table, 0.0) == Transport(V6("fe80::1"), 2)
     moved = beacon(seq=2, nics=(BeaconNic("eth0", 1500, (V4("10.9.0.200"),), (V6("fe80::2"),)),))
     assert table.heard(moved, V4("10.9.0.200"), 2, 1.0)
@@ -50,7 +62,7 @@ def test_a_beacon_without_the_address_counts_at_once() -> None:
 
 def test_the_path_follows_our_own_nics_and_does_not_change_without_need() -> None:
     table = _table()
-    table.heard(beacon(), V6("fe80::1"), 2, 0.0)
+    table.heard(beacon(**HEARS_US), V6("fe80::1"), 2, 0.0)
     table.heard_path(beacon(), V6("fe80::1"), 3, 5.0)
     both = [nic(), nic(name="eth1", index=3)]
     assert _transport(table, 5.0, *both) == Transport(V6("fe80::1"), 3)  # the newest
@@ -63,10 +75,51 @@ def test_the_path_follows_our_own_nics_and_does_not_change_without_need() -> Non
 def test_ipv4_in_a_connected_subnet_goes_first() -> None:
     table = _table()
     far, near = V4("192.168.7.7"), V4("10.9.0.1")
-    table.heard(beacon(nics=(BeaconNic("e", 1500, (far, near), ()),)), far, 2, 0.0)
+    listed = (BeaconNic("e", 1500, (far, near), ()),)
+    table.heard(beacon(nics=listed), V6("fe80::bad"), 2, 0.0)
     assert _transport(table, 0.0) == Transport(near)
     assert _transport(table, 0.0, nic(v4=())) == Transport(far)
     assert list(physical_addresses(table.peers[beacon().host])) == [far, near]
+    table.heard(beacon(seq=2, nics=listed), far, 2, 0.0)  # a near one that is silent is no proof
+    assert _transport(table, 0.0) == Transport(far)
+    own = nic(v4=(ipaddress.IPv4Interface("192.168.7.7/24"), *nic().v4))
+    assert _transport(table, 0.0, own) == Transport(near)  # both have a bridge with that address
+
+
+def test_a_path_that_the_peer_does_not_hear_us_on_is_not_used() -> None:
+    table = _table()
+    table.heard(beacon(echo="0" * 16), V6("fe80::1"), 2, 0.0)
+    assert _transport(table, 0.0) == Transport(V4("10.9.0.1"))
+    [probe] = table.probes(table.peers[beacon().host], [nic()], 0.0)
+    assert probe == Transport(V6("fe80::1"), 2)  # so that it can hear us again
+    table.heard(beacon(seq=2, **HEARS_US), V4("10.9.0.1"), 2, 1.0)
+    assert _transport(table, 1.0) == Transport(V6("fe80::1"), 2)
+    assert table.probes(table.peers[beacon().host], [nic()], 1.0) == []
+    # An answer over IPv4, given before the other one went out, takes nothing back.
+    assert not table.heard(beacon(seq=3, echo="0" * 16), V4("10.9.0.1"), 2, 1.1)
+    assert _transport(table, 1.1) == Transport(V6("fe80::1"), 2)
+    assert table.heard(beacon(seq=4, echo="0" * 16), V4("10.9.0.1"), 2, 9.0)
+    assert _transport(table, 9.0) == Transport(V4("10.9.0.1"))
+    assert _transport(table, 9.0, nic(v4=())) == Transport(V6("fe80::1"), 2)  # the better of two
+
+
+def test_the_path_of_a_silent_peer_stays() -> None:
+    table = _table()
+    table.heard(beacon(**HEARS_US), V6("fe80::1"), 2, 0.0)
+    _transport(table, 0.0)
+    assert table.next_loss(5.0) == HEARD_FOR - 5.0
+    assert _transport(table, HEARD_FOR + 1) == Transport(V6("fe80::1"), 2)
+    assert table.next_loss(HEARD_FOR + 1) == float("inf")
+    assert _transport(table, HEARD_FOR + 1, nic(index=3)) == Transport(V4("10.9.0.1"))
+
+
+def test_a_replacement_gets_the_address_of_a_lost_host() -> None:
+    table = _table()
+    table.heard(beacon(1, address=CIDR[7]), V6("fe80::1"), 2, 0.0)
+    table.heard(beacon(2, address=CIDR[7]), V6("fe80::2"), 2, 20.0)
+    for now, holder in ((20.0, "host1"), (HEARD_FOR + 1, "host2")):
+        table.update([nic()], OWN, now)
+        assert [peer.beacon.name for peer in table.forwarded()] == [holder]
 
 
 def test_who_had_it_first_keeps_it() -> None:
@@ -99,11 +152,19 @@ def test_silent_peers_are_lost_but_forwarded_for_a_day() -> None:
 def test_strangers_are_named_once_and_can_come_back() -> None:
     table = _table()
     table.heard(beacon(), V6("fe80::1"), 2, 0.0)
-    assert table.reject(beacon(), "it has vni 7")
-    assert not table.reject(beacon(), "it has vni 7")
+    assert table.reject(beacon(), "it has vni 7", 0.0)
+    assert not table.reject(beacon(), "it has vni 7", 0.0)
     assert table.peers == {}
     table.heard(beacon(), V6("fe80::1"), 2, 1.0)
     assert table.strangers == {}
+    table.reject(beacon(2), "it has vni 7", 1.0)
+    table.update([nic()], OWN, HEARD_FOR)
+    assert len(table.strangers) == 1
+    table.update([nic()], OWN, HEARD_FOR + 2)
+    assert table.strangers == {}
+    for number in range(MAX_PEERS + 9):
+        table.reject(beacon(1, host=f"{number:016x}"), "it has vni 7", 1.0)
+    assert len(table.strangers) == MAX_PEERS
 
 
 def test_what_peers_remember_of_us() -> None:

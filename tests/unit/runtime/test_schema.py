@@ -72,7 +72,9 @@ def test_no_block_is_no_error() -> None:
         ("peers: 10.0.0.1", "f:4:10", "write a list"),
         ("peers: [10.0.0.1, 300.0.0.1]", "f:4:21", "neither an IP address nor a host name"),
         ("peers: [100.64.192.9]", "f:4:11", "inside the overlay's own range"),
-        ("peers: ['fe80::1']", "f:4:11", "without its NIC"),
+        ("peers: ['fe80::1']", "f:4:11", "hosts on the same segment find each other"),
+        ("peers: ['fe80::1%eth1']", "f:4:11", "hosts on the same segment find each other"),
+        ("peers: ['2001:db8::7']", "f:4:11", "write the peer's IPv4 address"),
         ("peers: [224.0.0.1]", "f:4:11", "no host's address"),
         ("peers: [7]", "f:4:11", "quotes"),
         ("interface: []", "f:4:14", "empty list"),
@@ -81,7 +83,13 @@ def test_no_block_is_no_error() -> None:
         ("insecure: 'yes'", "f:4:13", "true or false"),
         ("insecure: true", "f:4:3", "together with `secret`"),
         ("cdir: 10.0.0.0/24", "f:4:3", "did you mean `cidr`?"),
-        ("quux: 1", "f:4:3", "one of cidr, secret"),
+        ("quux: 1", "f:4:3", "unknown key `quux`; expected one of cidr, secret"),
+        ("vni: 0x" + "f" * 5000, "f:4:8", "a huge number"),
+        ("vni: !!int ''", "f:4:8", "nothing"),
+        ("vni: !!bool foo", "f:4:8", "'foo'"),
+        ("cidr: !!timestamp z", "f:4:9", "no prefix length"),
+        ('vni: "\\uD800"', "f:4:8", "a surrogate"),
+        ('vni: "\\UFFFFFFFF"', "f:1:1", "not YAML"),
         ("secret: again and again", "f:4:3", "stands twice, first in line 3"),
         ("vni: [1", "f:5:1", "not YAML"),
         ("\tvni: 1", "f:4:3", "tabs"),
@@ -98,6 +106,7 @@ def test_one_wrong_line(line: str, place: str, words: str) -> None:
     [
         ("", "f:1:1", "the first line is empty"),
         ("overlay: {}\n", "f:1:1", "cloud-init ignores the file"),
+        ("%YAML 1.1\n", "f:1:1", "something else"),
         ("#cloud-config-archive\n", "f:1:1", "#cloud-config-archive"),
         ("\ufeff#cloud-config\n", "f:1:1", "byte-order mark"),
         ("#cloud-config\n- a\n", "f:2:1", "a list"),
@@ -127,6 +136,37 @@ def test_all_problems_at_once_and_never_the_secret() -> None:
     found = problems(text, "f")
     assert [problem.position.line for problem in found] == [3, 4, 5, 6]
     assert "noone" not in " ".join(problem.render() for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("secret: *tHisIsMySecret12345", "in quotes"),
+        ("secret: &tHisIsMySecret12345 &tHisIsMySecret12345", ""),
+        ("secret: !tHisIsMySecret12345!bar", "in quotes"),
+        ('secret: "\\x1tHisIsMySecret12345"', ""),
+        ("secret: tHisIsMySecret12345: x", ""),
+        ("tHisIsMySecret12345: secret", "one of cidr, secret"),
+        ("tHisIsMySecret12345:", "not shown"),
+        ("vni: 1\n    tHisIsMySecret12345", "found '1 ...'"),
+        ("tHisIsMySecret12345: 1\n  tHisIsMySecret12345: 2", "stands twice"),
+    ],
+)
+def test_a_secret_that_upsets_yaml_is_not_shown(line: str, words: str) -> None:
+    message = _only(f"#cloud-config\noverlay:\n  insecure: true\n  {line}\n")
+    assert "tHis" not in message
+    assert "'t'" not in message
+    assert words in message
+
+
+def test_a_secret_in_the_place_of_the_header_is_not_shown() -> None:
+    assert "tHis" not in _only("overlay: {secret: tHisIsMySecret12345}\n")
+    assert "tHis" not in _only("# secret: tHisIsMySecret12345\n")
+    assert "'#!/bin/sh'" in _only("#!/bin/sh\n")
+
+
+def test_what_yaml_itself_says_is_shown() -> None:
+    assert "expected ',' or ']', but got '<stream end>'" in _only(f"{GOOD}  vni: [1\n")
 
 
 def test_aliases_and_merges_cost_nothing() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from overlay_runtime.config import sources
 from overlay_runtime.config.load import load
 from overlay_runtime.config.sources import CIDATA, gather
 from overlay_runtime.errors import ConfigError
@@ -25,7 +26,7 @@ class _Root:
 
     def embedded(self, text: str) -> None:
         path = self.path / EMBEDDED
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
     def volume(self, label: str = "cidata", **files: str | bytes) -> None:
@@ -107,6 +108,102 @@ def test_nothing_at_all(root: _Root) -> None:
     loaded = load(root.paths)
     assert loaded.config is None
     assert "there is no user-data" in loaded.sources["notes"][0]
+
+
+def test_a_volume_that_can_not_be_read_is_told_though_nothing_is_embedded(root: _Root) -> None:
+    root.volume(user_data=BLOCK.format(vni=2))
+    device = root.path / "dev/disk/by-label/cidata"
+    (device / "user-data").unlink()
+    device.rmdir()
+    device.touch()  # nothing that could be mounted
+    root.gather()
+    loaded = load(root.paths)
+    assert loaded.config is None
+    [problem] = loaded.problems
+    assert "can't be read" in problem
+    assert loaded.sources["problems"] == [problem]
+
+
+def test_an_image_file_that_can_not_be_read_is_told(root: _Root) -> None:
+    root.paths.embedded.mkdir(parents=True)
+    root.volume(user_data=BLOCK.format(vni=2))
+    root.gather()
+    assert root.vni() == 2
+    assert "can't be read: Is a directory" in load(root.paths).problems[0]
+
+
+def test_what_is_no_yaml_goes_to_nobody(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data="#cloud-config\na: [\n", meta_data="instance-id: shop-7\n")
+    root.gather()
+    assert root.vni() == 1
+    assert root.seed("user-data") == BLOCK.format(vni=1)
+    assert "shop-7" not in root.seed("meta-data")
+    assert "cloud-init gets" in load(root.paths).sources["notes"][0]
+
+
+@pytest.mark.parametrize("text", ["#cloud-config\noverlay: {vni: x}\n", "#!/bin/sh\nexit\n"])
+def test_a_wrong_block_does_not_keep_the_file_from_cloud_init(root: _Root, text: str) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data=text)
+    root.gather()
+    assert root.vni() == 1
+    assert root.seed("user-data") == text
+
+
+def test_the_image_is_in_place_before_any_disc_is_looked_at(
+    root: _Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.embedded(BLOCK.format(vni=1))
+
+    def look(_: Path) -> None:
+        assert root.vni() == 1
+        assert root.seed("user-data") == BLOCK.format(vni=1)
+        assert "did not come to its end" in load(root.paths).problems[0]
+
+    monkeypatch.setattr(sources, "find_volume", look)
+    root.gather()
+    assert load(root.paths).problems == ()
+
+
+def test_a_fault_of_our_own_costs_neither_network_nor_secret(
+    root: _Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data=BLOCK.format(vni=2))
+
+    def fail(text: str, _: str) -> None:
+        raise KeyError(text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "parse_user_data", fail)
+        root.gather()
+    assert root.vni() == 1
+    assert "KeyError at test_sources.py" in load(root.paths).problems[0]
+    assert "sixteen" not in caplog.text + root.paths.sources.read_text()
+
+
+def test_without_a_seed_there_is_still_a_network(
+    root: _Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.volume(user_data=BLOCK.format(vni=2))
+
+    def fail(*_: object) -> None:
+        raise KeyError(BLOCK)
+
+    monkeypatch.setattr(sources, "_seed", fail)
+    root.gather()
+    assert root.vni() == 2
+    assert "KeyError at" in caplog.text and "sixteen" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["7", "{", '{"notes": 1, "problems": "odd"}'])
+def test_an_odd_note_of_sources_stops_nothing(root: _Root, text: str) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.paths.run_dir.mkdir(parents=True)
+    root.paths.sources.write_text(text)
+    assert root.vni() == 1
+    assert load(root.paths).problems == ()
 
 
 def test_a_volume_that_is_gone_leaves_nothing_behind(root: _Root) -> None:

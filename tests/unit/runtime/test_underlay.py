@@ -32,6 +32,8 @@ def _address(text: str, index: int = 2, *, usable: bool = True) -> LinkAddress:
         (_link("veth1a2b", "veth"), False), (_link("cali12", "veth"), False),
         (_link("cni0", "bridge"), False), (_link("wg0", "wireguard"), False),
         (_link("tun0", "tun"), False), (_link("edgevpn0", "tun"), False),
+        (_link("incusbr0", "bridge"), False), (_link("vboxnet0"), False),
+        (_link("mpqemubr0", "bridge"), False),
         (_link("nodelocaldns", "dummy"), False), (_link("ppp0", ethernet=False), False),
     ],
 )  # fmt: skip
@@ -57,6 +59,7 @@ def test_chosen_names() -> None:
 def test_addresses_that_can_be_used() -> None:
     addresses = [
         _address("10.0.0.1/24"), _address("100.64.192.9/32"), _address("fe80::1/64"),
+        _address("240.0.0.9/24"), _address("127.0.0.5/8"), _address("224.0.0.9/24"),
         _address("fe80::2/64", usable=False), _address("fd00::1/64"),
     ]  # fmt: skip
     [nic] = find_nics([_link("eth0")], addresses, (), CIDR)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from overlay_runtime.config import volumes
 from overlay_runtime.config.volumes import find_volume
 
 # Stands in for mount(8): only vfat "works", by copying the tree that lies beside the image.
@@ -56,6 +58,35 @@ def test_a_volume_that_can_not_be_mounted_is_told(root: Path) -> None:
     assert volume is not None
     assert volume.files == {}
     assert volume.fault and "iso9660: mount: wrong fs type" in volume.fault
+
+
+def test_a_disc_that_hangs_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volumes, "_PATIENCE", 0.3)
+    # The reading itself hangs, not only mount(8): what a scratched CD does.
+    monkeypatch.setattr(volumes, "_copy", lambda _: time.sleep(60))
+    (root.parent / "stick.content").mkdir()
+    (root.parent / "stick.content/user-data").touch()
+    start = time.monotonic()
+    volume = find_volume(root)
+    assert volume is not None and volume.files == {}
+    assert volume.fault and "no answer" in volume.fault
+    assert time.monotonic() - start < 10
+
+
+def test_a_full_run_is_told(root: Path) -> None:
+    (root / "run").touch()  # no directory can be made in it
+    volume = find_volume(root)
+    assert volume is not None
+    assert volume.files == {}
+    assert volume.fault
+
+
+def test_a_big_file_comes_whole(root: Path) -> None:
+    (root.parent / "stick.content").mkdir()
+    (root.parent / "stick.content/user-data").write_bytes(bytes(range(256)) * 4096)
+    volume = find_volume(root)
+    assert volume is not None
+    assert volume.files == {"user-data": bytes(range(256)) * 4096}
 
 
 def test_no_volume(tmp_path: Path) -> None:

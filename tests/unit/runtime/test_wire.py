@@ -15,6 +15,7 @@ from overlay_runtime.beacon.wire import (
     MAX_BYTES,
     BadBeacon,
     BeaconNic,
+    MalformedBeacon,
     decode,
     derive_key,
     encode,
@@ -42,7 +43,7 @@ def _body() -> dict[str, Any]:
 )
 def test_round_trip(seq: int, ask: bool, state: str, v4: list[V4], ll: list[V6]) -> None:
     sent = beacon(
-        seq=seq, ask=ask, state=state, echo="0" * 16, yours=CIDR[9],
+        seq=seq, ask=ask, state=state, echo="0" * 16, yours=CIDR[9], heard=tuple(ll[:4]),
         nics=(BeaconNic("eth0", 1500, tuple(v4), tuple(ll)),),
     )  # fmt: skip
     assert decode(encode(sent, KEY), KEY) == sent
@@ -57,6 +58,11 @@ def test_too_much_is_left_out_not_sent() -> None:
     data = encode(beacon(nics=nics, name="n" * 500), KEY)
     assert len(data) <= MAX_BYTES
     assert decode(data, KEY).nics[0].v4[0] == V4("10.200.0.100")
+    directed = beacon(nics=nics, name="n" * 500, echo="0" * 16, ask=True, seq=2**53, yours=CIDR[9],
+                      heard=nics[0].ll)  # fmt: skip
+    told = encode(directed, KEY)
+    assert len(told) <= MAX_BYTES
+    assert decode(told, KEY).nics == decode(data, KEY).nics
 
 
 def test_the_key_and_every_bit_count() -> None:
@@ -82,6 +88,7 @@ def test_the_key_and_every_bit_count() -> None:
         {"vni": 0}, {"port": 65535}, {"state": "gone"}, {"address": "10.0.0.1"}, {"address": 5},
         {"mac": "01:00:00:00:00:01"}, {"mac": "00:00:00:00:00:00"}, {"nics": {}}, {"nics": [5]},
         {"nics": [{}] * 17}, {"ask": 1}, {"echo": None}, {"name": "n" * 65}, {"yours": "x"},
+        {"heard": ["10.9.0.1"]}, {"heard": 5}, {"heard": ["fe80::1"] * 9},
     ],
 )  # fmt: skip
 def test_a_signed_but_malformed_body(changes: dict[str, Any]) -> None:
@@ -91,13 +98,21 @@ def test_a_signed_but_malformed_body(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("v4", "ll"),
-    [("100.64.192.20", None), ("224.0.0.1", None), ("127.0.0.1", None), ("255.255.255.255", None),
-     ("0.0.0.0", None), (7, None), (None, "fd00::1"), (None, "fe80::1%eth0"), (None, 5)],
-)  # fmt: skip
+    [(7, None), (None, "fd00::1"), (None, "fe80::1%eth0"), (None, 5)],
+)
 def test_a_vtep_that_can_not_be_one(v4: object, ll: object) -> None:
     nic = {"name": "eth0", "mtu": 1500, "v4": [v4] if v4 else [], "ll": [ll] if ll else []}
-    with pytest.raises(BadBeacon):
+    with pytest.raises(MalformedBeacon):
         decode(_signed({**_body(), "nics": [nic]}), KEY)
+
+
+@pytest.mark.parametrize(
+    "odd", ["100.64.192.20", "224.0.0.1", "127.0.0.1", "255.255.255.255", "0.0.0.0", "240.0.0.9"]
+)
+def test_an_odd_address_or_mtu_does_not_hide_the_host(odd: str) -> None:
+    nic = {"name": "eth0", "mtu": 2**31, "v4": [odd, "10.9.0.1"], "ll": ["fe80::1"]}
+    [found] = decode(_signed({**_body(), "nics": [nic]}), KEY).nics
+    assert (found.v4, found.ll) == ((V4("10.9.0.1"),), (V6("fe80::1"),))
 
 
 _json = st.recursive(

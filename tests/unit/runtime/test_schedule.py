@@ -1,0 +1,21 @@
+"""When beacons are sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+from overlay_runtime.beacon.schedule import Schedule
+
+
+def test_a_storm_of_route_changes_is_one_try_a_second() -> None:
+    tries = []
+
+    async def storm() -> None:
+        schedule = Schedule(lambda _everyone: None, lambda: tries.append(1))
+        for _ in range(40):
+            schedule.rerouted()
+            await asyncio.sleep(0.005)
+        schedule.stop()
+
+    asyncio.run(storm())
+    assert len(tries) == 1

@@ -43,7 +43,7 @@ container: ## the builder as a container image, edge-build:latest
 	docker build --tag edge-build .
 
 clean: ## remove build/ and the virtual environment (not the cache: edge-build clear-cache)
-	rm -rf build $(VENV)
+	$(SUDO) rm -rf build $(VENV) *.egg-info .pytest_cache .hypothesis
 
 # Packages are installed only where they are missing, so that no network and no root is needed
 # the second time.

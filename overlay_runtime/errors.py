@@ -64,12 +64,6 @@ class ConfigError(OverlayError):
         super().__init__("\n".join(problem.render() for problem in self.problems))
 
 
-class SourceError(OverlayError):
-    """A place that may hold user-data (a volume, a file) can't be read."""
-
-    exit_code = 66  # EX_NOINPUT
-
-
 class StateError(OverlayError):
     """The stored address can't be read or written."""
 

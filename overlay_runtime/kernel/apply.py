@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from pyroute2 import AsyncIPRoute
@@ -254,10 +254,10 @@ class Applier:
         except (OSError, ValueError):
             return False
 
-    async def _try(self, what: str, request: object) -> int:
+    async def _try(self, what: str, request: Awaitable[object]) -> int:
         """Await a request; a failure is noted under `what`. Returns 1 if it was done."""
         try:
-            await request  # type: ignore[misc]
+            await request
         except NetlinkError as error:
             if error.code in (errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.ENODEV):
                 return 0  # it is so already, or its link went away under our hands

@@ -121,10 +121,16 @@ class Host:
         """Where probes start and end: the namespace and the overlay address."""
         return self.namespace, self.address
 
-    def peer(self, other: Host) -> dict[str, Any] | None:
-        """Return what status says about another host."""
+    def knows(self, other: Host) -> dict[str, Any] | None:
+        """Return what status says about another host, if it says anything."""
         wanted = other.status().get("host", {}).get("id")
         return next((p for p in self.status()["peers"] if p["id"] == wanted), None)
+
+    def peer(self, other: Host) -> dict[str, Any]:
+        """Return what status says about a host that must be in it."""
+        found = self.knows(other)
+        assert found is not None, f"{other.address} is not in status: {self.status()['peers']}"
+        return found
 
     def log(self) -> str:
         """Return all that the agent wrote."""
@@ -139,7 +145,7 @@ class Host:
 
 
 def _knows(one: Host, other: Host) -> bool:
-    peer = one.peer(other)
+    peer = one.knows(other)
     return peer is not None and peer["state"] == "up"
 
 

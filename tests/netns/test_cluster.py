@@ -30,7 +30,7 @@ def test_two_hosts_get_distinct_lasting_addresses_and_reach_each_other(lab: Lab)
     stored = json.loads((one.directory / "state/state.json").read_text())
     assert stored["address"] == one.address
     assert (one.directory / "state/state.json").stat().st_mode & 0o777 == 0o600
-    assert one.peer(two)["transport"] == "ipv6-link-local"  # type: ignore[index]
+    assert one.peer(two)["transport"] == "ipv6-link-local"
     assert one.status()["overlay"]["mtu"] == 1430
     assert two.sysctl("net/ipv4/conf/scbr-100/rp_filter") == "2"
     shown = one.cli("status")
@@ -54,7 +54,7 @@ def test_a_mixed_cluster_has_no_gaps_and_no_doubled_frames(lab: Lab) -> None:
         assert reaches(one.end, other.end), f"{one.name} → {other.name}"
         assert broadcast_copies(one.end, other.end, BROADCAST) == 1
         expected = "ipv4" if old in (one, other) else "ipv6-link-local"
-        assert one.peer(other)["transport"] == expected  # type: ignore[index]
+        assert one.peer(other)["transport"] == expected
 
 
 def test_hosts_started_at_once_in_the_smallest_range_all_get_an_address(lab: Lab) -> None:
@@ -101,7 +101,7 @@ def test_recorded_beacons_change_nothing(lab: Lab) -> None:
                 recorded.append(data)
         two.ip("address", "del", "10.9.0.2/24", "dev", "eth0")
         two.ip("address", "add", "10.9.0.22/24", "dev", "eth0")
-        until(lambda: "10.9.0.22" in one.peer(two)["physical"], "told")  # type: ignore[index]
+        until(lambda: "10.9.0.22" in one.peer(two)["physical"], "told")
         for data in recorded * 20:
             sock.sendto(data, ("10.9.0.1", 4798))
         two.stop()
@@ -110,7 +110,7 @@ def test_recorded_beacons_change_nothing(lab: Lab) -> None:
         for data in recorded * 20:  # now they are of a boot that is over
             sock.sendto(data, ("10.9.0.1", 4798))
         time.sleep(0.5)
-        assert "10.9.0.2" not in one.peer(two)["physical"]  # type: ignore[index]
+        assert "10.9.0.2" not in one.peer(two)["physical"]
         assert reaches(one.end, two.end)
     lab.hosts.append(attacker)
 
@@ -151,11 +151,11 @@ def test_static_peers_across_a_router(lab: Lab) -> None:
     one.start("peers: [10.2.0.1]")
     two.start()  # it learns of the other from the other
     lab.all_up()
-    assert one.peer(two)["transport"] == "ipv4"  # type: ignore[index]
+    assert one.peer(two)["transport"] == "ipv4"
     assert reaches(one.end, two.end)
     one.ip("address", "del", "10.1.0.1/24", "dev", "eth0")
     one.ip("address", "add", "10.1.0.77/24", "dev", "eth0")
     time.sleep(0.5)  # DHCP clients take their time between the address and the route
     one.ip("route", "add", "default", "via", "10.1.0.254")
-    until(lambda: two.peer(one)["physical"][0] == "10.1.0.77", "told", 2)  # type: ignore[index]
+    until(lambda: two.peer(one)["physical"][0] == "10.1.0.77", "told", 2)
     assert reaches(one.end, two.end)

@@ -15,7 +15,7 @@ def test_deleted_pieces_come_back(lab: Lab) -> None:
     one = lab.host("one", "10.9.0.1/24").start()
     two = lab.host("two", "10.9.0.2/24").start()
     lab.all_up()
-    mac = two.status()["host"] and one.peer(two)["mac"]  # type: ignore[index]
+    mac = two.status()["host"] and one.peer(two)["mac"]
     for what in (
         ("link", "del", "scbr-100"),
         ("link", "del", "edge-vx6"),
@@ -55,7 +55,7 @@ def test_forwarding_outlives_the_agent_and_a_restart_costs_nothing(lab: Lab) -> 
         time.sleep(0.3)
         one.restart()
         until(one.up, "up")
-        until(lambda: one.peer(two), "peer found again")
+        until(lambda: one.knows(two), "peer found again")
     assert probe.outcome().lost == 0
     assert one.address == address
     assert one.ip("-o", "link").count("scbr-100:") == indexes.count("scbr-100:") == 1

@@ -35,7 +35,7 @@ def test_link_local_transport_loses_nothing(lab: Lab) -> None:
         assert outcome.sent > 1500
         assert outcome.lost == 0
     assert (one.address, two.address) == addresses
-    assert "172.20.5.2" in one.peer(two)["physical"]  # type: ignore[index]
+    assert "172.20.5.2" in one.peer(two)["physical"]
 
 
 def test_ipv4_transport_recovers(lab: Lab) -> None:
@@ -46,7 +46,7 @@ def test_ipv4_transport_recovers(lab: Lab) -> None:
     for outcome in _probed(one, two, without=0.0):
         print(outcome)
         assert outcome.gap < 0.5  # 0.05 on a quiet machine, most of it the `ip` commands
-    assert one.peer(two)["transport"] == "ipv4"  # type: ignore[index]
+    assert one.peer(two)["transport"] == "ipv4"
     assert reaches(one.end, two.end)
 
 

@@ -20,7 +20,7 @@ def _in(host: Host, *command: str) -> None:
 
 
 def _transport(one: Host, other: Host) -> str | None:
-    peer = one.peer(other)
+    peer = one.knows(other)
     return str(peer["transport"]) if peer else None
 
 

@@ -247,7 +247,13 @@ class Agent:
             address=own.address or own.claiming,
             mac=own.identity.mac(BRIDGE),
             nics=tuple(
-                BeaconNic(nic.name, nic.mtu, tuple(i.ip for i in nic.v4), nic.ll)
+                BeaconNic(
+                    nic.name,
+                    nic.mtu,
+                    tuple(i.ip for i in nic.v4),
+                    nic.ll,
+                    tuple(i.ip for i in nic.v6),
+                )
                 for nic in self.nics
             ),
         )
@@ -284,7 +290,7 @@ class Agent:
 
 
 def _nic_text(nic: Nic) -> str:
-    return " ".join([nic.name, *map(str, nic.v4), *map(str, nic.ll)])
+    return " ".join([nic.name, *map(str, nic.v4), *map(str, nic.ll), *map(str, nic.v6)])
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

@@ -73,7 +73,11 @@ def status(agent: Agent) -> dict[str, Any]:
             "port": agent.config.port,
         },
         "underlay": [
-            {"name": nic.name, "mtu": nic.mtu, "addresses": [*map(str, nic.v4), *map(str, nic.ll)]}
+            {
+                "name": nic.name,
+                "mtu": nic.mtu,
+                "addresses": [*map(str, nic.v4), *map(str, nic.ll), *map(str, nic.v6)],
+            }
             for nic in agent.nics
         ],
         "peers": peers_status(agent.table.peers.values(), boottime()),

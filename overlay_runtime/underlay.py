@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from overlay_runtime import OUR_LINKS
-from overlay_runtime.address import IPNetwork
+from overlay_runtime.address import IPAddress, IPNetwork
 from overlay_runtime.kernel.model import Link, LinkAddress
 
 _VIRTUAL_KINDS = {
@@ -25,18 +25,20 @@ _VIRTUAL_NAMES = re.compile(
 
 @dataclass(frozen=True)
 class Nic:
-    """A physical NIC in use: `mtu` in bytes, `ll` its usable IPv6 link-local addresses."""
+    """A physical NIC in use: `mtu` in bytes, `ll` its usable IPv6 link-local addresses, `v6` its
+    other usable ones."""
 
     name: str
     index: int
     mtu: int
     v4: tuple[ipaddress.IPv4Interface, ...]
     ll: tuple[ipaddress.IPv6Address, ...]
+    v6: tuple[ipaddress.IPv6Interface, ...] = ()
 
     @property
     def usable(self) -> bool:
         """Whether it has an address at all to send from."""
-        return bool(self.v4 or self.ll)
+        return bool(self.v4 or self.ll or self.v6)
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,18 @@ def is_physical(
     return master is None or master.kind == "vrf"
 
 
-def carries_vxlan(address: ipaddress.IPv4Address, cidr: IPNetwork) -> bool:
-    """Tell whether VXLAN packets can go to and from an IPv4 address of a NIC.
+def carries_vxlan(address: IPAddress, cidr: IPNetwork) -> bool:
+    """Tell whether VXLAN packets can go to and from a routable address of a NIC.
 
     Not inside the overlay's range, a tunnel in itself: while a NIC has no address, overlay
     addresses leak out as sources, and a peer that believes them cuts the host off. 240.0.0.0/4 is
-    class E with the limited broadcast.
+    class E with the limited broadcast. Link-local IPv6 addresses are a matter of their own.
     """
-    unfit = address.is_multicast or address.is_loopback or address.is_unspecified
-    return not unfit and address not in cidr and int(address) >> 28 != 15
+    if address.is_multicast or address.is_loopback or address.is_unspecified or address in cidr:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return int(address) >> 28 != 15
+    return not (address.is_link_local or address.ipv4_mapped or address.scope_id)
 
 
 def find_nics(
@@ -89,6 +94,7 @@ def find_nics(
     """Return the NICs in use, sorted by name, with the addresses that are of use."""
     v4: dict[int, list[ipaddress.IPv4Interface]] = {}
     ll: dict[int, list[ipaddress.IPv6Address]] = {}
+    v6: dict[int, list[ipaddress.IPv6Interface]] = {}
     for address in addresses:
         interface = address.interface
         if isinstance(interface, ipaddress.IPv4Interface):
@@ -96,6 +102,8 @@ def find_nics(
                 v4.setdefault(address.index, []).append(interface)
         elif interface.ip.is_link_local and address.usable:
             ll.setdefault(address.index, []).append(ipaddress.IPv6Address(int(interface.ip)))
+        elif address.usable and carries_vxlan(interface.ip, cidr):
+            v6.setdefault(address.index, []).append(interface)
     nics = [
         Nic(
             link.name,
@@ -103,6 +111,7 @@ def find_nics(
             link.mtu,
             tuple(v4.get(link.index, ())),
             tuple(sorted(ll.get(link.index, ()))),
+            tuple(v6.get(link.index, ())),
         )
         for link in links
         if is_physical(link, patterns, links, link.index in v4)

@@ -76,6 +76,7 @@ class BeaconExchange:
             return
         nics = list(nics)
         beacon = replace(self._describe(), ask=ask)
+        to_all = replace(beacon, to_all=True)
         self.unsent = set()
         now = self._clock()
         peers = self._round(everyone)
@@ -86,11 +87,10 @@ class BeaconExchange:
                 self._send_to(peer, beacon, path, now)
         reached = {peer.transport.remote for peer in peers if peer.transport}
         for nic in nics:
-            data = self._sealed(beacon)
             if nic.v4:
-                self.sockets.broadcast4(data, nic.index, nic.v4[0].ip)
+                self.sockets.broadcast4(self._sealed(to_all), nic.index, nic.v4[0].ip)
             if nic.ll:
-                self.sockets.multicast6(self._sealed(beacon), nic.index)
+                self.sockets.multicast6(self._sealed(to_all), nic.index)
         for remote in static:
             if remote not in reached and not self._unicast(beacon, remote):
                 self.unsent.add(remote)

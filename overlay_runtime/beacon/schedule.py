@@ -11,11 +11,12 @@ import socket
 from collections.abc import Callable, Sequence
 
 from overlay_runtime.address import IPAddress
+from overlay_runtime.beacon.model import INTERVAL
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 10.0
-"""Seconds between beacons when nothing changes, ± a fifth so that hosts don't fall into step."""
+_JITTER = 0.2
+"""Regular beacons come a fifth sooner or later, so that hosts don't fall into step."""
 
 _BURST = (0.0, 0.06, 0.25)
 """Seconds after a change at which it is told: the repetitions make up for lost packets, and for a
@@ -71,7 +72,7 @@ class Schedule:
     def _next(self) -> None:
         if self._regular:
             self._regular.cancel()
-        delay = INTERVAL * random.uniform(0.8, 1.2)
+        delay = INTERVAL * random.uniform(1 - _JITTER, 1 + _JITTER)
         self._regular = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def _tick(self) -> None:

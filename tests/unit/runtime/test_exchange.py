@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface
 
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.exchange import BeaconExchange
-from overlay_runtime.beacon.wire import Beacon, BeaconNic, derive_key
+from overlay_runtime.beacon.wire import Beacon, BeaconNic, derive_key, encode
 from overlay_runtime.peers import PeerTable
 from overlay_runtime.underlay import Nic
 from tests.unit.runtime.samples import V4, V6, beacon, nic
@@ -231,8 +231,8 @@ def test_garbage_is_counted_and_our_own_links_are_not_heard() -> None:
     one.exchange.received(b"garbage", two.address, 2)
     assert one.exchange.bad == 1
     assert one.exchange.malformed() is None
-    body = b'{"version": 2}'
-    signed = b"EDGB\x01" + hmac.digest(KEY, b"EDGB\x01" + body, "sha256") + body
+    header, body = encode(beacon(), KEY)[:40], b'{"version": 3}'
+    signed = header + hmac.digest(KEY, header + body, "sha256") + body
     one.exchange.received(signed, two.address, 2)
     assert "10.9.0.2" in (one.exchange.malformed() or "")
     one.exchange.is_ours = lambda ifindex: ifindex == 2

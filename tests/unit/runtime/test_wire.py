@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -25,13 +26,18 @@ from tests.unit.runtime.samples import CIDR, V4, V6, beacon
 KEY = derive_key("a secret of the tests")
 
 
-def _signed(body: Any) -> bytes:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return b"EDGB\x01" + hmac.digest(KEY, b"EDGB\x01" + data, hashlib.sha256) + data
+def _signed(body: Any, directed: Any = b"") -> bytes:
+    """Return a datagram with a right signature around whatever stands in it."""
+    rest, told = (
+        part if isinstance(part, bytes) else json.dumps(part).encode() for part in (body, directed)
+    )
+    start = bytearray(encode(beacon(echo="1" * 16), KEY)[:40])
+    start[6:8] = len(told).to_bytes(2, "big")
+    return bytes(start) + hmac.digest(KEY, bytes(start) + told + rest, hashlib.sha256) + told + rest
 
 
 def _body() -> dict[str, Any]:
-    return dict(json.loads(encode(beacon(), KEY)[37:]))
+    return dict(json.loads(encode(beacon(), KEY)[72:]))
 
 
 @given(
@@ -43,8 +49,9 @@ def _body() -> dict[str, Any]:
 )
 def test_round_trip(seq: int, ask: bool, state: str, v4: list[V4], ll: list[V6]) -> None:
     sent = beacon(
-        seq=seq, ask=ask, state=state, echo="0" * 16, yours=CIDR[9], heard=tuple(ll[:4]),
-        nics=(BeaconNic("eth0", 1500, tuple(v4), tuple(ll)),),
+        seq=seq, ask=ask, state=state, echo="5" * 16, yours=CIDR[9], heard=tuple(ll[:4]),
+        nics=(BeaconNic("eth0", 1500, tuple(v4), tuple(ll), (V6("2001:db8::7"),)),),
+        interval=27.5, to_all=ask, hears_all=not ask, seen=seq, others=(V4("10.1.1.1"), *v4[:3]),
     )  # fmt: skip
     assert decode(encode(sent, KEY), KEY) == sent
 
@@ -58,8 +65,8 @@ def test_too_much_is_left_out_not_sent() -> None:
     data = encode(beacon(nics=nics, name="n" * 500), KEY)
     assert len(data) <= MAX_BYTES
     assert decode(data, KEY).nics[0].v4[0] == V4("10.200.0.100")
-    directed = beacon(nics=nics, name="n" * 500, echo="0" * 16, ask=True, seq=2**53, yours=CIDR[9],
-                      heard=nics[0].ll)  # fmt: skip
+    directed = beacon(nics=nics, name="n" * 500, echo="5" * 16, ask=True, seq=2**53, yours=CIDR[9],
+                      heard=nics[0].ll, hears_all=True, seen=2**53, others=nics[0].ll)  # fmt: skip
     told = encode(directed, KEY)
     assert len(told) <= MAX_BYTES
     assert decode(told, KEY).nics == decode(data, KEY).nics
@@ -84,21 +91,34 @@ def test_the_key_and_every_bit_count() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"host": "x"}, {"boot": 5}, {"seq": -1}, {"seq": True}, {"seq": 1.5}, {"cidr": "x"},
-        {"vni": 0}, {"port": 65535}, {"state": "gone"}, {"address": "10.0.0.1"}, {"address": 5},
-        {"mac": "01:00:00:00:00:01"}, {"mac": "00:00:00:00:00:00"}, {"nics": {}}, {"nics": [5]},
-        {"nics": [{}] * 17}, {"ask": 1}, {"echo": None}, {"name": "n" * 65}, {"yours": "x"},
-        {"heard": ["10.9.0.1"]}, {"heard": 5}, {"heard": ["fe80::1"] * 9},
+        {"cidr": "x"}, {"vni": 0}, {"vni": True}, {"vni": 1.5}, {"port": 65535}, {"state": "gone"},
+        {"address": "10.0.0.1"}, {"address": 5}, {"mac": "01:00:00:00:00:01"}, {"mac": "x"},
+        {"mac": "00:00:00:00:00:00"}, {"nics": {}}, {"nics": [5]}, {"nics": [{}] * 17},
+        {"name": "n" * 65}, {"interval": 0}, {"interval": "1"}, {"interval": True},
+        {"interval": float("nan")}, {"interval": 1e9},
     ],
 )  # fmt: skip
 def test_a_signed_but_malformed_body(changes: dict[str, Any]) -> None:
-    with pytest.raises(BadBeacon):
+    with pytest.raises(MalformedBeacon):
         decode(_signed({**_body(), **changes}), KEY)
 
 
 @pytest.mark.parametrize(
+    "directed",
+    [
+        {"yours": "x"}, {"yours": "10.0.0.1"}, {"heard": ["10.9.0.1"]}, {"heard": 5},
+        {"heard": ["fe80::1"] * 9}, {"hears_all": 1}, {"seen": -1}, {"seen": True},
+        {"others": ["x"]}, {"others": "10.9.0.1"}, [], 5, b"{", b"\xff",
+    ],
+)  # fmt: skip
+def test_a_signed_but_malformed_directed_part(directed: Any) -> None:
+    with pytest.raises(MalformedBeacon):
+        decode(_signed(_body(), directed), KEY)
+
+
+@pytest.mark.parametrize(
     ("v4", "ll"),
-    [(7, None), (None, "fd00::1"), (None, "fe80::1%eth0"), (None, 5)],
+    [(7, None), (None, "2001:db8::1"), (None, "fe80::1%eth0"), (None, 5)],
 )
 def test_a_vtep_that_can_not_be_one(v4: object, ll: object) -> None:
     nic = {"name": "eth0", "mtu": 1500, "v4": [v4] if v4 else [], "ll": [ll] if ll else []}
@@ -124,10 +144,14 @@ _json = st.recursive(
 
 @given(st.sampled_from(sorted(_body())), _json)
 def test_any_value_in_any_field(name: str, value: object) -> None:
-    try:
+    with contextlib.suppress(BadBeacon):
         decode(_signed({**_body(), name: value}), KEY)
-    except BadBeacon:
-        return
+
+
+@given(st.sampled_from(["yours", "heard", "hears_all", "seen", "others"]), _json)
+def test_any_value_in_any_directed_field(name: str, value: object) -> None:
+    with contextlib.suppress(BadBeacon):
+        decode(_signed(_body(), {name: value}), KEY)
 
 
 @given(st.binary(max_size=1300))

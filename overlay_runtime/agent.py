@@ -19,7 +19,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
+from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.exchange import BeaconExchange
+from overlay_runtime.beacon.pathmtu import MAGIC as PATH_PROBE
+from overlay_runtime.beacon.pathmtu import PathMtu
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
 from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, BeaconNic, derive_key
@@ -29,7 +32,7 @@ from overlay_runtime.errors import KernelError, OverlayError
 from overlay_runtime.identity import find_identity
 from overlay_runtime.kernel.actual import read_addresses, read_links, read_routes
 from overlay_runtime.kernel.apply import Applier
-from overlay_runtime.kernel.desired import desired, overlay_mtu
+from overlay_runtime.kernel.desired import desired, overhead, overlay_mtu
 from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.model import Link, LinkAddress
@@ -69,6 +72,7 @@ class Agent:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._looked = asyncio.Event()
+        self._path_news = asyncio.Event()
         self._boot = secrets.token_hex(8)
         self.started = self._reachable = boottime()
         self._nics_changed = float("-inf")
@@ -97,14 +101,16 @@ class Agent:
         )
         identity = self.own.identity
         self.table = PeerTable(identity.host_id, identity.mac(BRIDGE))
+        key = derive_key(None if config.insecure else config.secret)
         self.exchange = BeaconExchange(
-            derive_key(None if config.insecure else config.secret),
+            key,
             self._describe,
             self.table,
             self._look_again,
             boottime,
         )
         self.exchange.is_ours = self._is_ours
+        self._paths = PathMtu([key], self._probe, self._path_changed, boottime)
 
     async def run(self) -> None:
         """Run until cancelled. Raises nothing that a later round could mend."""
@@ -113,7 +119,7 @@ class Agent:
                  self.loaded.origin)  # fmt: skip
         events = KernelEvents(self._look_again, self._is_ours)
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
-        tasks.append(asyncio.create_task(self._acquire()))
+        tasks += [asyncio.create_task(self._acquire()), asyncio.create_task(self._measure_paths())]
         self.static.start()
         self._schedule.poke()
         self._status.write()
@@ -160,6 +166,7 @@ class Agent:
                 log.warning("kernel: %s", error)
             self.round_ended = time.monotonic()
             self._looked.set()
+            self._path_news.set()
             self._status.changed()
             report_ready(self)
             # What cuts peers off is acted on at once, though with as much rest as work; a storm of
@@ -214,12 +221,35 @@ class Agent:
             self._links = await read_links(self._netlink)
         self.applied = any(link.up and link.name in (VXLAN4, VXLAN6) for link in self._links)
 
+    async def _measure_paths(self) -> None:
+        while True:
+            pause = self._paths.tick(
+                (peer, (self.mtu or 0) + overhead(peer.transport))
+                for peer in self.table.forwarded()
+                if peer.transport and self.mtu and not peer.lost(boottime())
+            )
+            await _within(self._path_news, min(pause, _ROUND_SECONDS))
+            self._path_news.clear()
+
+    def _path_changed(self, _host: str) -> None:
+        self._look_again()
+
+    def _received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
+        if not data.startswith(PATH_PROBE):
+            self.exchange.received(data, source, ifindex)
+        elif not self._is_ours(ifindex):
+            self._paths.received(data, source, ifindex)
+            self._path_news.set()
+
+    def _probe(self, data: bytes, remote: IPAddress, nic: int | None) -> bool:
+        return bool(self.exchange.sockets and self.exchange.sockets.unicast(data, remote, nic))
+
     def _open_sockets(self) -> None:
         if self.exchange.sockets:
             return
         port = self.config.port + 1
         try:
-            self.exchange.sockets = BeaconSockets(port, self.exchange.received)
+            self.exchange.sockets = BeaconSockets(port, self._received)
             self.socket_problem = None
             self._schedule.poke()
         except OSError as error:

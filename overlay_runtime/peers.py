@@ -62,6 +62,8 @@ class Peer:
     conflict: str | None = None
     yours: IPAddress | None = None
     """The overlay address that the peer remembers for this host."""
+    path_mtu: int | None = None
+    """The largest IP packet, in bytes, that is known to reach it by `transport` (pathmtu.py)."""
 
     @property
     def id(self) -> str:

@@ -73,6 +73,7 @@ def peer_status(peer: Peer, now: float) -> dict[str, Any]:
         "last_seen": round(peer.last_seen, 3),
         "since": round(peer.since, 3),
         "transport_since": round(peer.transport_since, 3),
+        "path_mtu": peer.path_mtu,
         "state": "conflict" if peer.conflict else state,
     }
 

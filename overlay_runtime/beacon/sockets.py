@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 
 from overlay_runtime.address import IPAddress
-from overlay_runtime.beacon.wire import MAX_BYTES
+from overlay_runtime.beacon.pathmtu import LARGEST
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ ALL_NODES = ipaddress.IPv6Address("ff02::1")
 """All hosts of a segment; switches with MLD snooping never filter it (RFC 4541, 3)."""
 
 _IP_PKTINFO = 8  # linux/in.h; Python's socket module has no name for it before 3.14
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
+_IPV6_DONTFRAG = 62
 _IN_PKTINFO = struct.Struct("=i4s4s")
 _IN6_PKTINFO = struct.Struct("=16si")
 _BATCH = 64
@@ -107,8 +109,7 @@ class BeaconSockets:
         with contextlib.suppress(BlockingIOError):
             for _ in range(_BATCH):  # a flood must not keep the loop from its other work
                 try:
-                    # One byte more than allowed shows that a datagram is too long.
-                    data, ancillary, _flags, source = sock.recvmsg(MAX_BYTES + 1, 128)
+                    data, ancillary, _flags, source = sock.recvmsg(LARGEST, 128)
                 except BlockingIOError:
                     raise
                 except OSError:
@@ -132,6 +133,9 @@ def _open_v4(port: int) -> socket.socket:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        # Nothing is fragmented, and no ICMP from outside decides about sizes (ip(7)): beacons are
+        # small enough for every path, and pathmtu.py finds out about the rest.
+        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
         sock.bind(("", port))
     except OSError:
         sock.close()
@@ -146,6 +150,8 @@ def _open_v6(port: int) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, 1)
         sock.bind(("::", port))
     except OSError:
         sock.close()

@@ -11,7 +11,7 @@ from overlay_runtime.address import IPAddress
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
 from overlay_runtime.kernel.model import Forwarding, Remote
-from overlay_runtime.peers import Peer
+from overlay_runtime.peers import Peer, Transport
 from overlay_runtime.underlay import Nic
 
 OVERHEAD_V6 = 70
@@ -46,6 +46,11 @@ class Desired:
     forwarding: Forwarding
     sysctls: dict[str, str] = field(default_factory=dict)
     """Path below /proc/sys → value."""
+
+
+def overhead(transport: Transport) -> int:
+    """Return by how many bytes the outer IP packet is larger than what it carries."""
+    return OVERHEAD_V4 if transport.remote.version == 4 else OVERHEAD_V6
 
 
 def overlay_mtu(wanted: int | None, nics: Sequence[Nic], ipv6: bool, now: int | None) -> int:

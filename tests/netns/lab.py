@@ -159,6 +159,7 @@ class Lab:
         self.hosts: list[Host] = []
         self._switch = self._namespace("switch")
         self._ports = itertools.count()
+        self._plugged: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Lab:
         return self
@@ -193,9 +194,15 @@ class Lab:
             run("ip", "-n", self._switch, "link", "set", bridge, "up")
         host.ip("link", "add", nic, "type", "veth", "peer", "name", port, "netns", self._switch)
         run("ip", "-n", self._switch, "link", "set", port, "master", bridge, "up")
+        self._plugged[(host.name, nic)] = port
         host.ip("link", "set", nic, "up")
         for address in addresses:
             host.ip("address", "add", address, "dev", nic)
+
+    def switch(self, host: Host, *settings: str, nic: str = "eth0") -> None:
+        """Change the switch's port that a NIC is plugged into (ip link set)."""
+        port = self._plugged[(host.name, nic)]
+        run("ip", "-n", self._switch, "link", "set", port, *settings)
 
     def all_up(self, seconds: float = 15.0) -> None:
         """Wait until every agent is up and every host with the same secret knows every other."""

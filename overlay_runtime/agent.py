@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import secrets
 import socket
 import time
-
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from dataclasses import replace
 
 from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
@@ -28,26 +27,24 @@ from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, BeaconNic, derive_key
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
-from overlay_runtime.errors import KernelError, OverlayError
+from overlay_runtime.errors import KernelError
 from overlay_runtime.identity import find_identity
-from overlay_runtime.kernel.actual import read_addresses, read_links, read_routes
 from overlay_runtime.kernel.apply import Applier
-from overlay_runtime.kernel.desired import desired, overhead, overlay_mtu
+from overlay_runtime.kernel.desired import desired, forwarding, overhead, overlay_mtu
 from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
-from overlay_runtime.kernel.model import Link, LinkAddress
+from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.paths import Paths
 from overlay_runtime.peers import PeerTable, physical_addresses
+from overlay_runtime.physical import Physical
 from overlay_runtime.report import keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
 from overlay_runtime.status import StatusWriter, boottime
-from overlay_runtime.underlay import Nic, Route, find_nics, overlap
 
 log = logging.getLogger(__name__)
 
 _ROUND_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
-_ROUND_AT_MOST = 60.0
 _ASKING_SECONDS = 1.0
 _SETTLING_SECONDS = 40.0
 """So long after the start, what an earlier agent set for peers not heard yet is left in place."""
@@ -58,7 +55,7 @@ overlay's range overlaps the physical network is known only then. It can't be ch
 no peer is heard, the switch's port may not forward yet: spanning tree takes 30 s."""
 
 _DEBOUNCE, _DEBOUNCE_MOST = 0.02, 0.25
-_URGENT_LEAST = 0.005
+_URGENT_LEAST = 0.001
 
 
 class Agent:
@@ -74,20 +71,15 @@ class Agent:
         self._looked = asyncio.Event()
         self._path_news = asyncio.Event()
         self._boot = secrets.token_hex(8)
-        self.started = self._reachable = boottime()
-        self._nics_changed = float("-inf")
+        self.started = boottime()
         self.round_ended = time.monotonic()
-        self.nics: tuple[Nic, ...] = ()
-        self._links: list[Link] = []
-        self._addresses: list[LinkAddress] = []
-        self._routes: list[Route] = []
-        self.overlap: str | None = None
         self.applied = False
         """Whether the kernel holds an overlay that carries packets."""
         self.mtu: int | None = None
         self.socket_problem: str | None = None
         self.kernel_problem: str | None = None
-        self._netlink = AsyncIPRoute()
+        self._netlink = Netlink()
+        self.physical = Physical(self._netlink, config.interface, self.started)
         self.applier = Applier(self._netlink)
         self._status = StatusWriter(paths.status, lambda: status(self))
         self._schedule = Schedule(self._announce, lambda: self.exchange.retry())
@@ -106,10 +98,11 @@ class Agent:
             key,
             self._describe,
             self.table,
-            self._look_again,
+            self._peer_changed,
             boottime,
         )
         self.exchange.is_ours = self._is_ours
+        self.exchange.unsure = self._unsure
         self._paths = PathMtu([key], self._probe, self._path_changed, boottime)
 
     async def run(self) -> None:
@@ -117,7 +110,7 @@ class Agent:
         log.info("edge-overlay host=%s cidr=%s vni=%d port=%d user-data=%s",
                  self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
                  self.loaded.origin)  # fmt: skip
-        events = KernelEvents(self._look_again, self._is_ours)
+        events = KernelEvents(self._look_again, self._is_ours, self._netlink.port)
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
         tasks += [asyncio.create_task(self._acquire()), asyncio.create_task(self._measure_paths())]
         self.static.start()
@@ -155,12 +148,9 @@ class Agent:
             self._urgent.clear()
             began = loop.time()
             try:
-                await asyncio.wait_for(self._round(), _ROUND_AT_MOST)
+                self._round()
                 self.kernel_problem = None
-            except TimeoutError as error:
-                problem = f"the kernel did not answer for {_ROUND_AT_MOST:.0f} s"
-                raise OverlayError(problem, "systemd starts the agent again") from error
-            except (KernelError, NetlinkError, OSError) as error:
+            except (KernelError, OSError) as error:
                 # Links come and go under our hands; the next round sees what is there then.
                 self.kernel_problem, self.applied = str(error), False
                 log.warning("kernel: %s", error)
@@ -181,30 +171,29 @@ class Agent:
     def _to_retry(self) -> bool:
         """Whether something failed that no event will tell the end of."""
         failed = self.kernel_problem or self.socket_problem or self.applier.problems
-        return bool(failed) or (self.own.address is None and self.overlap is not None)
+        return bool(failed) or (self.own.address is None and self.physical.overlap is not None)
 
-    async def _round(self) -> None:
-        before = self._links, self._addresses, self._routes
-        self._links = await read_links(self._netlink)
-        self._addresses = await read_addresses(self._netlink)
-        self._routes = read_routes()
-        self._open_sockets()
-        nics = find_nics(self._links, self._addresses, self.config.interface, self.own.cidr)
-        if nics != self.nics:
-            log.info("physical side: %s", "; ".join(_nic_text(nic) for nic in nics) or "nothing")
-            if not any(nic.usable for nic in self.nics):
-                self._reachable = boottime()
-            self.nics, self._nics_changed = nics, boottime()
-            self._schedule.poke()  # before anything else: peers are cut off until they know
-        elif self.exchange.unsent and before != (self._links, self._addresses, self._routes):
-            self._schedule.rerouted()  # the address came first, and now perhaps the route to them
+    def _round(self) -> None:
         now = boottime()
-        self.overlap = overlap(self.own.cidr, self._links, self._addresses, self._routes)
-        self.table.update(nics, self.own.address, now)
-        if self.own.address is None:
+        physical = self.physical
+        moved, anything = physical.look(self.own.cidr, now)
+        self._open_sockets()
+        if moved:
+            self._schedule.poke()  # before anything else: peers are cut off until they know
+        elif self.exchange.unsent and anything:
+            self._schedule.rerouted()  # the address came first, and now perhaps the route to them
+        before = {peer.id: peer.transport for peer in self.table.peers.values()}
+        self.table.update(physical.nics, self.own.address, now)
+        for peer in self.table.peers.values():
+            if peer.transport != before.get(peer.id):
+                self._unsure(peer.transport.remote if peer.transport else None)
+        if self.own.address is None and (physical.overlap or not physical.nics):
             return
-        present = next((link.mtu for link in self._links if link.name == BRIDGE), None)
-        self.mtu = overlay_mtu(self.config.mtu, nics, self.applier.ipv6, present)
+        present = physical.link(BRIDGE)
+        ipv6 = self.applier.ipv6
+        self.mtu = overlay_mtu(
+            self.config.mtu, physical.nics, ipv6, present.mtu if present else None
+        )
         want = desired(
             self.config,
             self.own.identity,
@@ -212,14 +201,33 @@ class Agent:
             self.own.cidr.prefixlen,
             self.table.forwarded(),
             self.mtu,
-            self.applier.ipv6,
+            ipv6,
         )
+        if physical.overlap:
+            want = replace(want, routes={})  # they would win over the physical network's
         settling = self._known() if now - self.started < _SETTLING_SECONDS else None
-        count = await self.applier.apply(want, self._links, self._addresses, settling)
+        count = self.applier.apply(want, physical.links, physical.addresses, settling)
         if count:
             log.info("kernel corrected: changes=%d peers=%d", count, len(self.table.peers))
-            self._links = await read_links(self._netlink)
-        self.applied = any(link.up and link.name in (VXLAN4, VXLAN6) for link in self._links)
+            physical.look_at_links()
+        up = any(link.up and link.name in (VXLAN4, VXLAN6) for link in physical.links)
+        self.applied = up and self.own.address is not None
+
+    def _peer_changed(self, host: str) -> None:
+        """A beacon said something new: what is only about that peer's way is done at once."""
+        peer = self.table.moved(host, self.physical.nics, boottime())
+        if peer is None or peer.transport is None or not self.applied:
+            self._look_again()
+            return
+        self._unsure(peer.transport.remote)
+        self.applier.refresh(forwarding([peer], self.applier.ipv6))
+        self._look_again(urgent=False)
+
+    def _unsure(self, address: IPAddress | None) -> None:
+        """Ask again for the MAC address of a physical address that is another host's now."""
+        if isinstance(address, ipaddress.IPv4Address):
+            for index in self.physical.on_link(address):
+                self.applier.forget_neighbour(index, address)
 
     async def _measure_paths(self) -> None:
         while True:
@@ -260,8 +268,10 @@ class Agent:
 
     def _announce(self, everyone: bool) -> None:
         # Peers that trust us would not answer by themselves, and only answers prove a new NIC.
-        ask = boottime() - self._nics_changed < _ASKING_SECONDS
-        self.exchange.announce(self.nics, self.static.addresses(), everyone=everyone, ask=ask)
+        ask = boottime() - self.physical.changed < _ASKING_SECONDS
+        self.exchange.announce(
+            self.physical.nics, self.static.addresses(), everyone=everyone, ask=ask
+        )
 
     def _describe(self) -> Beacon:
         own = self.own
@@ -284,7 +294,7 @@ class Agent:
                     nic.ll,
                     tuple(i.ip for i in nic.v6),
                 )
-                for nic in self.nics
+                for nic in self.physical.nics
             ),
         )
 
@@ -295,15 +305,16 @@ class Agent:
             self._schedule.poke()
 
     def _may_claim(self) -> str | None:
-        if not any(nic.usable for nic in self.nics):
+        nics = self.physical.nics
+        if not any(nic.usable for nic in nics):
             return "no physical NIC has an address yet"
         patience = _DHCP_SECONDS + (0 if self.table.peers else _FORWARDING_SECONDS)
-        if not any(nic.v4 for nic in self.nics) and boottime() - self._reachable < patience:
+        if not any(nic.v4 for nic in nics) and boottime() - self.physical.reachable < patience:
             return "no physical NIC has an IPv4 address yet"
-        if self.overlap:
+        if self.physical.overlap:
             return (
-                f"the overlay's range {self.own.cidr} overlaps {self.overlap}; set another "
-                "`cidr`, or change the physical network"
+                f"the overlay's range {self.own.cidr} overlaps {self.physical.overlap}; set "
+                "another `cidr`, or change the physical network"
             )
         return None
 
@@ -316,11 +327,7 @@ class Agent:
         )
 
     def _is_ours(self, ifindex: int) -> bool:
-        return any(link.index == ifindex and link.name in OUR_LINKS for link in self._links)
-
-
-def _nic_text(nic: Nic) -> str:
-    return " ".join([nic.name, *map(str, nic.v4), *map(str, nic.ll), *map(str, nic.v6)])
+        return any(link.index == ifindex and link.name in OUR_LINKS for link in self.physical.links)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

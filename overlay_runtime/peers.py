@@ -161,17 +161,29 @@ class PeerTable:
             self._choose(peer, nics, now)
             peer.conflict = self._conflict(peer, own, taken)
 
+    def moved(self, host: str, nics: Sequence[Nic], now: float) -> Peer | None:
+        """Choose the transport of one peer that forwards already; return it if that is another.
+
+        For the moment of the change: `update` looks at all of them later.
+        """
+        peer = self.peers.get(host)
+        if peer is None or peer.conflict or not peer.transport or not peer.address:
+            return None
+        before = peer.transport
+        self._choose(peer, nics, now)
+        return peer if peer.transport != before else None
+
     def forwarded(self) -> list[Peer]:
-        """Return the peers that get forwarding entries, sorted by host id."""
+        """Return the peers that get forwarding entries, sorted by host id: also those that still
+        claim their address, as they probe it on the wire."""
         return sorted(
             (
                 peer
                 for peer in self.peers.values()
-                if peer.transport and not peer.conflict and peer.beacon.state == HELD
-                and peer.address
+                if peer.transport and not peer.conflict and peer.address
             ),
             key=lambda peer: peer.id,
-        )  # fmt: skip
+        )
 
     def next_loss(self, now: float) -> float:
         """Return in how many seconds the next peer will be lost if it stays silent."""
@@ -220,7 +232,7 @@ class PeerTable:
             chosen = _best(peer, proven or paths) or chosen
         # Without any path at all the last one stays: nothing better is known.
         if chosen and chosen != peer.transport:
-            peer.transport, peer.transport_since = chosen, now
+            peer.transport, peer.transport_since, peer.path_mtu = chosen, now, None
 
     def _link_local(self, peer: Peer, nics: Sequence[Nic], now: float) -> dict[Transport, float]:
         able = {nic.index for nic in nics if nic.ll}

@@ -25,10 +25,10 @@ def problems(agent: Agent) -> list[str]:
     own = agent.own
     found = [agent.kernel_problem, *own.problems.values(), agent.socket_problem]
     found += agent.applier.problems + agent.applier.notes
-    if agent.overlap and own.address:
+    if agent.physical.overlap and own.address:
         found.append(
-            f"the overlay's range {own.cidr} overlaps {agent.overlap}; the overlay is kept, but "
-            "addresses of one of the two can't be reached"
+            f"the overlay's range {own.cidr} overlaps {agent.physical.overlap}; the overlay is "
+            "kept, but addresses of one of the two can't be reached"
         )
     if agent.exchange.duplicate:
         found.append(
@@ -78,7 +78,7 @@ def status(agent: Agent) -> dict[str, Any]:
                 "mtu": nic.mtu,
                 "addresses": [*map(str, nic.v4), *map(str, nic.ll), *map(str, nic.v6)],
             }
-            for nic in agent.nics
+            for nic in agent.physical.nics
         ],
         "peers": peers_status(agent.table.peers.values(), boottime()),
         "strangers": [{"id": i, "reason": r} for i, r in agent.table.strangers.items()],

@@ -35,10 +35,11 @@ class BeaconExchange:
         key: bytes,
         describe: Callable[[], Beacon],
         table: PeerTable,
-        changed: Callable[[], None],
+        changed: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        """`changed` is called when a peer came or changed; `clock` returns seconds (BOOTTIME)."""
+        """`changed` is told the host id of a peer that came or changed; `clock` returns seconds
+        (BOOTTIME)."""
         self._key = key
         self._describe = describe
         self._table = table
@@ -52,6 +53,9 @@ class BeaconExchange:
         self._in_all = RateLimit(*_ANSWERS_IN_ALL)
         self.sockets: BeaconSockets | None = None
         self.is_ours: Callable[[int], bool] = lambda _ifindex: False
+        self.unsure: Callable[[IPAddress], None] = lambda _address: None
+        """Called before a host is answered that isn't known at this address: what the ARP cache
+        says of it may be about another."""
         self.duplicate: str | None = None
         """Set when another living host signs with this host's id (a cloned disk)."""
         self.unsent: set[IPAddress] = set()
@@ -79,6 +83,12 @@ class BeaconExchange:
         to_all = replace(beacon, to_all=True)
         self.unsent = set()
         now = self._clock()
+        # First what reaches a whole segment at once: 200 directed beacons take milliseconds.
+        for nic in nics:
+            if nic.v4:
+                self.sockets.broadcast4(self._sealed(to_all), nic.index, nic.v4[0].ip)
+            if nic.ll:
+                self.sockets.multicast6(self._sealed(to_all), nic.index)
         peers = self._round(everyone)
         for peer in peers:
             if peer.transport and not self._send_to(peer, beacon, peer.transport, now):
@@ -86,11 +96,6 @@ class BeaconExchange:
             for path in self._table.probes(peer, nics, now):
                 self._send_to(peer, beacon, path, now)
         reached = {peer.transport.remote for peer in peers if peer.transport}
-        for nic in nics:
-            if nic.v4:
-                self.sockets.broadcast4(self._sealed(to_all), nic.index, nic.v4[0].ip)
-            if nic.ll:
-                self.sockets.multicast6(self._sealed(to_all), nic.index)
         for remote in static:
             if remote not in reached and not self._unicast(beacon, remote):
                 self.unsent.add(remote)
@@ -131,7 +136,7 @@ class BeaconExchange:
         if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
             self._answer(beacon, source, ifindex, now, ask=verdict is Verdict.UNPROVEN)
         if verdict is Verdict.LATE and self._table.heard_path(beacon, source, ifindex, now):
-            self._changed()
+            self._changed(beacon.host)
         if verdict is Verdict.FRESH:
             self._believe(own, beacon, source, ifindex, now)
 
@@ -141,7 +146,7 @@ class BeaconExchange:
         if beacon.host == own.host:
             if self.duplicate != beacon.name:
                 self.duplicate = beacon.name
-                self._changed()
+                self._changed(beacon.host)
             return
         why = _mismatch(own, beacon)
         if why:
@@ -149,7 +154,7 @@ class BeaconExchange:
         else:
             changed = self._table.heard(beacon, source, ifindex, now)
         if changed:
-            self._changed()
+            self._changed(beacon.host)
 
     def _answer(
         self, beacon: Beacon, source: IPAddress, ifindex: int, now: float, *, ask: bool
@@ -166,6 +171,8 @@ class BeaconExchange:
         if not limit.allow(now) or not self._in_all.allow(now):
             return
         known = self._table.peers.get(beacon.host)
+        if ask and isinstance(source, ipaddress.IPv4Address):
+            self.unsure(source)
         heard = _heard(known, now)
         if isinstance(source, ipaddress.IPv6Address):
             heard |= {ipaddress.IPv6Address(int(source))}

@@ -1,4 +1,4 @@
-"""Brings the kernel to the desired state: links, address, forwarding, sysctls.
+"""Brings the kernel to the desired state: links, address, forwarding, routes, sysctls.
 
 What is right already is left untouched: an agent that starts again costs no packet.
 """
@@ -8,44 +8,39 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from overlay_runtime import BRIDGE
+from overlay_runtime.address import IPAddress
 from overlay_runtime.errors import KernelError
 from overlay_runtime.kernel import diff
-from overlay_runtime.kernel.actual import read_forwarding, read_links
+from overlay_runtime.kernel import messages as rtnl
+from overlay_runtime.kernel.actual import read_forwarding, read_links, read_neighbour
 from overlay_runtime.kernel.desired import Desired, DesiredLink
-from overlay_runtime.kernel.diff import ForwardingStep, Known
+from overlay_runtime.kernel.diff import Correction, ForwardingStep, Known
+from overlay_runtime.kernel.messages import IPInterface
 from overlay_runtime.kernel.model import (
-    ADDRESS_PROTOCOL,
     ROUTE_METRIC,
     ROUTE_PROTOCOL,
     Forwarding,
     Link,
     LinkAddress,
 )
+from overlay_runtime.kernel.netlink import Netlink, NetlinkError, Request, attribute, u32
 
 log = logging.getLogger(__name__)
 
-IPInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+_SO_ALREADY = (errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.ENODEV)
+"""It is so already, or its link went away under our hands."""
 
-_NTF_SELF, _NTF_MASTER = 0x02, 0x04
-_NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
-_IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
-_RTPROT_KERNEL, _RT_SCOPE_LINK = 2, 253
-_ADDR_GEN_NONE = {
-    "attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})],
-}
+_NUD_STATIC = rtnl.NUD_PERMANENT | rtnl.NUD_NOARP
 
 
 class Applier:
     """Applies desired states to one network namespace."""
 
-    def __init__(self, netlink: AsyncIPRoute, proc_sys: Path = Path("/proc/sys")) -> None:
+    def __init__(self, netlink: Netlink, proc_sys: Path = Path("/proc/sys")) -> None:
         self._netlink = netlink
         self._proc_sys = proc_sys
         self.ipv6 = True
@@ -54,9 +49,14 @@ class Applier:
         """What the last `apply` could not set, in words."""
         self.notes: list[str] = []
         """The same, where trying again soon would not help."""
+        self.corrections = 0
+        """How many changes were made since the start."""
         self._refused_sysctls: set[str] = set()
+        self._indexes: dict[str, int] = {}
+        self._have = Forwarding()
+        self._routes: dict[str, int] = {}
 
-    async def apply(
+    def apply(
         self,
         want: Desired,
         links: Sequence[Link],
@@ -66,69 +66,84 @@ class Applier:
         """Correct whatever differs; return the number of corrections.
 
         `links` and `addresses` are what the kernel holds now. Raises KernelError if the bridge
-        itself can't be made; everything else that fails is kept in `problems` and tried again next
-        time.
+        itself can't be made, and NetlinkError if the kernel can't be read; everything else that
+        fails is kept in `problems` and tried again next time.
         """
         self.problems, self.notes = [], []
-        count, present = await self._links(want, list(links))
-        indexes = {link.name: link.index for link in present}
+        count, present = self._links(want, list(links))
+        indexes = self._indexes = {link.name: link.index for link in present}
         if BRIDGE not in indexes:
             raise KernelError(f"the bridge {BRIDGE} can't be made: {'; '.join(self.problems)}",
                               "see that the kernel has the modules bridge and vxlan")  # fmt: skip
         self._sysctls(want.sysctls, set(indexes))
         bridge = indexes[BRIDGE]
-        count += await self._address(want, bridge, [a for a in addresses if a.index == bridge])
-        have = await read_forwarding(self._netlink, indexes)
-        for step in diff.steps(_possible(want.forwarding, indexes), have, settling):
-            count += await self._forwarding(step, indexes)
+        count += self._address(want, bridge, [a for a in addresses if a.index == bridge])
+        self._have = read_forwarding(self._netlink, indexes)
+        entries = _possible(want.forwarding, indexes)
+        count += self._forward(diff.steps(entries, self._have, settling))
+        count += self._peer_routes(want.routes, bridge)
+        self.corrections += count
         return count
 
-    async def _links(self, want: Desired, links: list[Link]) -> tuple[int, list[Link]]:
+    def refresh(self, want: Forwarding) -> int:
+        """Correct the entries of one peer at once, without looking at what the kernel holds: by
+        what the last `apply` found there. Returns the number of corrections."""
+        entries = _possible(want, self._indexes)
+        count = self._forward(diff.steps(entries, diff.about(entries, self._have), None))
+        self.corrections += count
+        return count
+
+    def forget_neighbour(self, index: int, address: IPAddress) -> None:
+        """Drop what a physical link has learned about an address: another host may have it now.
+
+        What somebody set by hand stays. Never raises.
+        """
+        try:
+            known = read_neighbour(self._netlink, index, address)
+            if known and not known[0] & _NUD_STATIC:
+                self._netlink.request(
+                    rtnl.neighbour(index, str(address), "00:00:00:00:00:00", remove=True)
+                )
+        except NetlinkError as error:
+            log.debug("neighbour %s: %s", address, error)
+
+    def _links(self, want: Desired, links: list[Link]) -> tuple[int, list[Link]]:
         count = 0
         for desired in want.links:
             have = next((link for link in links if link.name == desired.name), None)
             why = diff.must_recreate(desired, have) if have else None
             if have and why:
                 log.warning("%s is made again: %s", desired.name, why)
-                await self._try(f"remove {desired.name}",
-                                self._netlink.link("del", index=have.index))  # fmt: skip
+                self._try(f"remove {desired.name}", rtnl.delete_link(have.index))
             if not have or why:
-                await self._make(desired)
+                self._make(desired)
                 count += 1
-                links = await read_links(self._netlink)
+                links = read_links(self._netlink)
                 have = next((link for link in links if link.name == desired.name), None)
             bridge = next((link.index for link in links if link.name == BRIDGE), 0)
             if have is None or not bridge:
                 continue
-            for settings in diff.corrections(desired, have, bridge):
-                what = ", ".join(f"{key}={value}" for key, value in settings.items())
-                count += await self._try(f"set {desired.name} {what}",
-                                         self._set_link(have.index, settings))  # fmt: skip
+            for what in diff.corrections(desired, have, bridge):
+                request = _correction(what, desired, have.index, bridge)
+                count += self._try(f"set {desired.name} {what}", request)
         return count, links
 
-    async def _make(self, want: DesiredLink) -> None:
-        common = {"ifname": want.name, "address": want.mac, "mtu": want.mtu}
+    def _make(self, want: DesiredLink) -> None:
         if want.vni is None:
-            request = self._netlink.link(
-                "add", kind="bridge", br_stp_state=0, br_mcast_snooping=0, **common
-            )
-            await self._try(f"make {want.name}", request)
+            self._try(f"make {want.name}", rtnl.make_bridge(want.name, want.mac, want.mtu))
             return
-        # `local ::` makes it an IPv6 device without tying it to an address or a NIC.
-        family = {"vxlan_local6": "::"} if want.over6 else {}
-        request = self._netlink.link(
-            "add", kind="vxlan", vxlan_id=want.vni, vxlan_port=want.port, vxlan_learning=0,
-            **family, **common,
-        )  # fmt: skip
+        request = rtnl.make_vxlan(
+            want.name, want.mac, want.mtu, want.vni, want.port, over6=want.over6
+        )
         try:
-            await request
+            self._netlink.request(request)
         except NetlinkError as error:
-            if want.over6 and error.code == errno.EAFNOSUPPORT:
+            if want.over6 and error.errno == errno.EAFNOSUPPORT:
                 log.warning("this kernel has no IPv6: the overlay goes over IPv4 alone")
                 self.ipv6 = False
                 return
             hint = ""
-            if error.code in (errno.EEXIST, errno.EADDRINUSE):
+            if error.errno in (errno.EEXIST, errno.EADDRINUSE):
                 hint = (
                     f" (another VXLAN device has VNI {want.vni} or UDP port {want.port}: set "
                     "another `vni` or `port` on every host, or remove that device)"
@@ -136,89 +151,60 @@ class Applier:
             self._failed(f"make {want.name}{hint}", error)
             return
         log.info("%s made: vni=%d port=%d", want.name, want.vni, want.port)
-        found = await self._netlink.link_lookup(ifname=want.name)
-        if found:
-            # Ports need no address of their own, and one would be a way around the bridge.
-            await self._try(f"set {want.name} addrgenmode none",
-                            self._netlink.link("set", index=found[0], IFLA_AF_SPEC=_ADDR_GEN_NONE)
-                            )  # fmt: skip
+        self._try(f"set {want.name} addrgenmode none", rtnl.no_addresses(want.name))
 
-    async def _set_link(self, index: int, settings: dict[str, object]) -> None:
-        plain = dict(settings)
-        if plain.get("kind") == "bridge_slave":
-            del plain["kind"]
-            port = {key.removeprefix("brport_"): value for key, value in plain.items()}
-            await self._netlink.brport("set", index=index, **port)
-            return
-        await self._netlink.link("set", index=index, **plain)
-
-    async def _address(self, want: Desired, bridge: int, have: list[LinkAddress]) -> int:
+    def _address(self, want: Desired, bridge: int, have: list[LinkAddress]) -> int:
         count = 0
         wanted = want.address
         if wanted and all(a.interface != wanted for a in have):
-            extra: dict[str, object] = {
-                "IFA_PROTO": ADDRESS_PROTOCOL, "flags": _IFA_F_NOPREFIXROUTE
-            }  # fmt: skip
-            if wanted.version == 4:
-                extra["broadcast"] = str(wanted.network.broadcast_address)
-            else:
-                # Claimed and checked already; tentative, it would be unusable for a second.
-                extra["flags"] = _IFA_F_NOPREFIXROUTE | _IFA_F_NODAD
-            count += await self._try(
-                f"set {wanted} on {BRIDGE}",
-                self._netlink.addr("add", index=bridge, address=str(wanted.ip),
-                                   prefixlen=wanted.network.prefixlen, **extra),
-            )  # fmt: skip
+            count += self._try(f"set {wanted} on {BRIDGE}", rtnl.add_address(bridge, wanted))
         for old in diff.stale_addresses(str(wanted) if wanted else None, have):
-            count += await self._try(
-                f"remove {old.interface} from {BRIDGE}",
-                self._netlink.addr("del", index=bridge, address=str(old.interface.ip),
-                                   prefixlen=old.interface.network.prefixlen),
-            )  # fmt: skip
-        return count + (await self._route(wanted, bridge) if wanted else 0)
+            count += self._try(
+                f"remove {old.interface} from {BRIDGE}", rtnl.delete_address(bridge, old.interface)
+            )
+        return count + (self._route(wanted, bridge) if wanted else 0)
 
-    async def _route(self, own: IPInterface, bridge: int) -> int:
+    def _route(self, own: IPInterface, bridge: int) -> int:
         """Set the route to the overlay. The kernel's own, of an address that was set otherwise, has
         metric 0 and would win over the physical network's.
 
         Asked for every time: that is cheaper than to look, as a router may have 100,000 routes.
+        With its source an IPv4 route goes when the address goes, and comes with the next one's.
         """
-        route: dict[str, object] = {"dst": str(own.network), "oif": bridge}
-        if own.version == 4:
-            route["scope"] = _RT_SCOPE_LINK
-        ours = route | {"priority": ROUTE_METRIC, "proto": ROUTE_PROTOCOL}
-        if own.version == 4:
-            # With its source it goes when the address goes, and comes back with the next one's.
-            ours["prefsrc"] = str(own.ip)
-        count = await self._try(f"set the route to {own.network}",
-                                self._netlink.route("add", **ours))  # fmt: skip
-        return count + await self._try(
+        source = own.ip if own.version == 4 else None
+        ours = rtnl.add_route(own.network, bridge, metric=ROUTE_METRIC, source=source)
+        return self._try(f"set the route to {own.network}", ours) + self._try(
             f"remove the kernel's route to {own.network}",
-            self._netlink.route("del", **route, proto=_RTPROT_KERNEL),
+            rtnl.delete_route(own.network, bridge, rtnl.RTPROT_KERNEL),
         )
 
-    async def _forwarding(self, step: ForwardingStep, indexes: dict[str, int]) -> int:
-        index = indexes[step.device]
-        # pyroute2 fills in flags and state for `add` and `del` only: with `replace` an entry
-        # without them would land in the bridge instead of the VXLAN device.
-        entry: dict[str, object] = {"ifindex": index, "lladdr": step.mac}
-        if step.table == "neighbour":
-            entry |= {"dst": step.address, "state": _NUD_PERMANENT}
-            request = self._netlink.neigh("del" if step.remove else "replace", **entry)
-        else:
-            if step.table == "port":
-                entry |= {"flags": _NTF_MASTER, "state": _NUD_NOARP}
-            else:
-                entry |= {"flags": _NTF_SELF, "state": _NUD_NOARP | _NUD_PERMANENT}
-            if step.remote is not None:
-                entry["dst"] = step.remote.address
-                if step.remote.via is not None:
-                    entry["NDA_IFINDEX"] = step.remote.via
-            set_it = "append" if step.table == "flood" else "replace"
-            request = self._netlink.fdb("del" if step.remove else set_it, **entry)
-        verb = "remove" if step.remove else "set"
-        where = step.remote.address if step.remote else step.address or ""
-        return await self._try(f"{verb} {step.table} entry {step.mac} {where}", request)
+    def _peer_routes(self, wanted: dict[str, int], bridge: int) -> int:
+        count = 0
+        for address, mtu in wanted.items():
+            route = rtnl.add_route(
+                ipaddress.ip_network(address), bridge, metric=ROUTE_METRIC, mtu=mtu, replace=True
+            )
+            done = self._try(f"set the MTU of the route to {address} to {mtu}", route)
+            count += done and self._routes.get(address) != mtu
+        for address in self._routes.keys() - wanted.keys():
+            route = rtnl.delete_route(ipaddress.ip_network(address), bridge, ROUTE_PROTOCOL)
+            count += self._try(f"remove the route to {address}", route)
+        self._routes = dict(wanted)
+        return count
+
+    def _forward(self, steps: Sequence[ForwardingStep]) -> int:
+        """Do all steps in one batch; return how many had an effect."""
+        count = 0
+        requests = [_entry(step, self._indexes) for step in steps]
+        for step, error in zip(steps, self._netlink.batch(requests), strict=True):
+            if error and error.errno not in _SO_ALREADY:
+                verb = "remove" if step.remove else "set"
+                where = step.remote.address if step.remote else step.address or ""
+                self._failed(f"{verb} {step.table} entry {step.mac} {where}", error)
+                continue
+            diff.note(step, self._have)
+            count += error is None
+        return count
 
     def _sysctls(self, wanted: dict[str, str], present: set[str]) -> None:
         for name, value in wanted.items():
@@ -254,21 +240,43 @@ class Applier:
         except (OSError, ValueError):
             return False
 
-    async def _try(self, what: str, request: Awaitable[object]) -> int:
-        """Await a request; a failure is noted under `what`. Returns 1 if it was done."""
+    def _try(self, what: str, request: Request) -> int:
+        """Do a request; a failure is noted under `what`. Returns 1 if it was done."""
         try:
-            await request
+            self._netlink.request(request)
         except NetlinkError as error:
-            if error.code in (errno.EEXIST, errno.ENOENT, errno.ESRCH, errno.ENODEV):
-                return 0  # it is so already, or its link went away under our hands
-            self._failed(what, error)
+            if error.errno not in _SO_ALREADY:
+                self._failed(what, error)
             return 0
         log.debug("kernel: %s", what)
         return 1
 
     def _failed(self, what: str, error: NetlinkError) -> None:
-        text = f"the kernel refused to {what}: {error.args[1] if len(error.args) > 1 else error}"
-        self.problems.append(text)
+        self.problems.append(f"the kernel refused to {what}: {error.strerror}")
+
+
+def _correction(what: Correction, want: DesiredLink, index: int, bridge: int) -> Request:
+    match what:
+        case "mac":
+            return rtnl.set_link(index, attribute(rtnl.IFLA_ADDRESS, rtnl.mac_bytes(want.mac)))
+        case "mtu":
+            return rtnl.set_link(index, u32(rtnl.IFLA_MTU, want.mtu))
+        case "bridge":
+            return rtnl.set_bridge(index)
+        case "master":
+            return rtnl.set_link(index, u32(rtnl.IFLA_MASTER, bridge))
+        case "port":
+            return rtnl.set_port(index)
+        case "up":
+            return rtnl.set_link(index, up=True)
+
+
+def _entry(step: ForwardingStep, indexes: dict[str, int]) -> Request:
+    index = indexes[step.device]
+    if step.table == "neighbour":
+        return rtnl.neighbour(index, step.address or "", step.mac, remove=step.remove)
+    append = step.table == "flood"
+    return rtnl.fdb_entry(index, step.mac, step.remote, remove=step.remove, append=append)
 
 
 def _possible(want: Forwarding, indexes: dict[str, int]) -> Forwarding:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from overlay_runtime import BRIDGE, VXLAN4, VXLAN6
 from overlay_runtime.address import IPAddress
+from overlay_runtime.beacon.model import HELD
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
 from overlay_runtime.kernel.model import Forwarding, Remote
@@ -22,6 +23,7 @@ OVERHEAD_V4 = 50
 
 _MTU_UNKNOWN = 1500 - OVERHEAD_V6
 _MTU_LEAST = 1280  # what IPv6 needs to work at all (RFC 8200, 5)
+_MTU_ROUTE = 1200
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Desired:
     """The bridge first: the others become its ports."""
     address: ipaddress.IPv4Interface | ipaddress.IPv6Interface | None
     forwarding: Forwarding
+    routes: dict[str, int] = field(default_factory=dict)
+    """Overlay address of a peer → largest packet (bytes) that its path carries, where that is less
+    than the bridge's MTU: one narrow path narrows no other."""
     sysctls: dict[str, str] = field(default_factory=dict)
     """Path below /proc/sys → value."""
 
@@ -94,10 +99,30 @@ def desired(
         f"net/ipv6/conf/{VXLAN6}/disable_ipv6": "1",
     }
     interface = ipaddress.ip_interface(f"{address}/{prefix}") if address else None
-    return Desired(tuple(links), interface, _forwarding(peers, ipv6), sysctls)
+    peers = list(peers)
+    routes = {
+        str(peer.address): room
+        for peer in peers
+        if (room := room_for(peer)) is not None and room < mtu
+        if peer.address and peer.beacon.state == HELD
+    }
+    return Desired(tuple(links), interface, forwarding(peers, ipv6), routes, sysctls)
 
 
-def _forwarding(peers: Iterable[Peer], ipv6: bool) -> Forwarding:
+def room_for(peer: Peer) -> int | None:
+    """Return the largest overlay packet (bytes) that the way to a peer is known to carry, if any:
+    by what was measured, and by the MTU of the peer's own NIC."""
+    if peer.transport is None:
+        return None
+    known = [peer.path_mtu] if peer.path_mtu else []
+    remote = peer.transport.remote
+    known += [nic.mtu for nic in peer.beacon.nics if remote in (*nic.v4, *nic.ll, *nic.v6)]
+    known = [mtu for mtu in known if mtu >= _MTU_LEAST]  # else it is no MTU that anything has
+    return max(min(known) - overhead(peer.transport), _MTU_ROUTE) if known else None
+
+
+def forwarding(peers: Iterable[Peer], ipv6: bool) -> Forwarding:
+    """Return the entries of these peers: who only claims an address yet has no neighbour entry."""
     result = Forwarding()
     for peer in peers:
         if peer.transport is None or peer.address is None:
@@ -111,5 +136,6 @@ def _forwarding(peers: Iterable[Peer], ipv6: bool) -> Forwarding:
         result.flood.add((device, remote))
         result.unicast[(device, peer.beacon.mac)] = remote
         result.ports[peer.beacon.mac] = device
-        result.neighbours[str(peer.address)] = peer.beacon.mac
+        if peer.beacon.state == HELD:
+            result.neighbours[str(peer.address)] = peer.beacon.mac
     return result

@@ -6,9 +6,9 @@ Order matters: what is new comes before what is old goes, so that no frame finds
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from overlay_runtime import BRIDGE
+from overlay_runtime import BRIDGE, VXLAN4, VXLAN6
 from overlay_runtime.kernel.desired import DesiredLink
 from overlay_runtime.kernel.model import (
     ADDRESS_PROTOCOL,
@@ -18,6 +18,12 @@ from overlay_runtime.kernel.model import (
     LinkAddress,
     Remote,
 )
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+Correction = Literal["mac", "mtu", "bridge", "master", "port", "up"]
+"""A setting of a link: `bridge` and `port` are its settings as such."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +64,25 @@ def must_recreate(want: DesiredLink, have: Link) -> str | None:
     return None if have.mac == want.mac else "it has another MAC address"
 
 
-def corrections(want: DesiredLink, have: Link, bridge: int) -> list[dict[str, object]]:
-    """Return the settings (rtnetlink's names) that differ, as one `link set` each."""
-    steps: list[dict[str, object]] = []
+def corrections(want: DesiredLink, have: Link, bridge: int) -> list[Correction]:
+    """Return what of a link differs, in the order in which it is to be set."""
+    found: list[Correction] = []
     if have.mac != want.mac:
-        steps.append({"address": want.mac})
+        found.append("mac")
     if have.mtu != want.mtu:
-        steps.append({"mtu": want.mtu})
+        found.append("mtu")
     if want.vni is None:
         if have.stp or have.mcast_snooping:
-            steps.append({"kind": "bridge", "br_stp_state": 0, "br_mcast_snooping": 0})
+            found.append("bridge")
     else:
         if have.master != bridge:
-            steps.append({"master": bridge})
+            found.append("master")
         port = have.port if have.master == bridge else None
         if not port or not port.isolated or port.learning or port.neigh_suppress:
-            steps.append({"kind": "bridge_slave", "brport_isolated": 1, "brport_learning": 0,
-                          "brport_neigh_suppress": 0})  # fmt: skip
+            found.append("port")
     if not have.up:
-        steps.append({"state": "up"})
-    return steps
+        found.append("up")
+    return found
 
 
 def stale_addresses(wanted: str | None, have: list[LinkAddress]) -> list[LinkAddress]:
@@ -86,6 +91,49 @@ def stale_addresses(wanted: str | None, have: list[LinkAddress]) -> list[LinkAdd
     Told by IFA_PROTO: all others, kube-vip's above all, are left alone.
     """
     return [a for a in have if a.protocol == ADDRESS_PROTOCOL and str(a.interface) != wanted]
+
+
+def about(want: Forwarding, have: Forwarding) -> Forwarding:
+    """Return the part of `have` that the entries of `want`, those of one peer, take the place of.
+
+    What another peer uses too is left out: then it isn't removed.
+    """
+    part = Forwarding()
+    for mac in want.ports:
+        for device in (VXLAN6, VXLAN4):
+            remote = have.unicast.get((device, mac))
+            if remote is None:
+                continue
+            part.unicast[(device, mac)] = remote
+            others = (m for (d, m), r in have.unicast.items() if r == remote and d == device)
+            if (device, remote) in have.flood and all(m == mac for m in others):
+                part.flood.add((device, remote))
+        if mac in have.ports:
+            part.ports[mac] = have.ports[mac]
+    part.flood |= want.flood & have.flood
+    for address in want.neighbours.keys() & have.neighbours.keys():
+        part.neighbours[address] = have.neighbours[address]
+    return part
+
+
+def note(step: ForwardingStep, have: Forwarding) -> None:
+    """Bring `have` up to date after a step."""
+    if step.table == "flood" and step.remote:
+        change = have.flood.discard if step.remove else have.flood.add
+        change((step.device, step.remote))
+    elif step.table == "unicast":
+        _put(have.unicast, (step.device, step.mac), step.remote, step.remove)
+    elif step.table == "port":
+        _put(have.ports, step.mac, step.device, step.remove)
+    elif step.address:
+        _put(have.neighbours, step.address, step.mac, step.remove)
+
+
+def _put(table: dict[_Key, _Value], key: _Key, value: _Value | None, remove: bool) -> None:
+    if value is None or remove:
+        table.pop(key, None)
+    else:
+        table[key] = value
 
 
 def steps(want: Forwarding, have: Forwarding, settling: Known | None) -> list[ForwardingStep]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable
@@ -34,8 +33,12 @@ class KernelEvents:
     routes, of which a Kubernetes host changes many, are not.
     """
 
-    def __init__(self, changed: Callable[[bool], None], ours: Callable[[int], bool]) -> None:
-        """`ours` tells whether an ifindex is one of our links: others' neighbours are noise."""
+    def __init__(
+        self, changed: Callable[[bool], None], ours: Callable[[int], bool], own_port: int
+    ) -> None:
+        """`ours` tells whether an ifindex is one of our links: others' neighbours are noise.
+        `own_port` is the port id of the socket that our own requests come from."""
+        self._own_port = own_port
         self._changed = changed
         self._ours = ours
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -81,9 +84,8 @@ class KernelEvents:
         """Whether somebody else removed an entry on one of our links.
 
         Additions are our own writes, and ARP at work; foreign ones wait for the next round.
-        pyroute2's sockets have the process id in the low bits of their port id.
         """
-        foreign = kind == _RTM_DELNEIGH and pid & 0x3FFFFF != os.getpid() & 0x3FFFFF
+        foreign = kind == _RTM_DELNEIGH and pid != self._own_port
         return (
             foreign
             and body + _NDMSG.size <= len(data)

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from overlay_runtime import acquire, agent, report
+from overlay_runtime import acquire, report
 from overlay_runtime.acquire import Acquisition
 from overlay_runtime.agent import Agent
 from overlay_runtime.config.schema import OverlayConfig
-from overlay_runtime.errors import OverlayError
 from overlay_runtime.identity import Identity
 from overlay_runtime.notify import notify
 from overlay_runtime.peers import PeerTable
@@ -43,12 +42,12 @@ def test_a_claim_is_repeated_until_it_is_decided(
     assert len(repeats) >= 3
 
 
-def _may_claim(since: float, **changes: Any) -> str | None:
+def _may_claim(since: float, table: PeerTable | None = None, **changes: Any) -> str | None:
+    physical = {"nics": (nic(v4=()),), "reachable": boottime() - since, "overlap": None, **changes}
     stub = SimpleNamespace(
-        nics=(nic(v4=()),), table=PeerTable("f" * 16, ""), _reachable=boottime() - since,
-        overlap=None, own=SimpleNamespace(cidr=ipaddress.ip_network("10.0.0.0/24")),
+        physical=SimpleNamespace(**physical), table=table or PeerTable("f" * 16, ""),
+        own=SimpleNamespace(cidr=ipaddress.ip_network("10.0.0.0/24")),
     )  # fmt: skip
-    vars(stub).update(changes)
     return Agent._may_claim(stub)  # type: ignore[arg-type]
 
 
@@ -60,21 +59,6 @@ def test_a_first_claim_waits_for_dhcp_and_for_the_switch() -> None:
     assert _may_claim(41) is None
     assert "IPv4" in (_may_claim(14, table=known) or "")
     assert _may_claim(16, table=known) is None
-
-
-def test_a_round_that_does_not_end_ends_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "_ROUND_AT_MOST", 0.01)
-
-    async def stuck() -> None:
-        stub = SimpleNamespace(_wake=asyncio.Event(), _urgent=asyncio.Event(), _round=_for_ever)
-        await Agent._rounds(stub)  # type: ignore[arg-type]
-
-    with pytest.raises(OverlayError, match="did not answer"):
-        asyncio.run(stuck())
-
-
-async def _for_ever() -> None:
-    await asyncio.sleep(3600)
 
 
 @pytest.mark.parametrize(("since", "alive"), [(80.0, True), (100.0, False)])
@@ -114,7 +98,8 @@ def test_the_host_name_of_the_moment_is_told(monkeypatch: pytest.MonkeyPatch) ->
         own=SimpleNamespace(
             cidr=beacon().cidr, address=None, claiming=None, identity=Identity("me", "given")
         ),
-        table=PeerTable("f" * 16, ""), config=OverlayConfig(), _boot="0" * 16, nics=(),
+        table=PeerTable("f" * 16, ""), config=OverlayConfig(), _boot="0" * 16,
+        physical=SimpleNamespace(nics=()),
     )  # fmt: skip
     for name in ("localhost", "site-7"):
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)

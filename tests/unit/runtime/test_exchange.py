@@ -76,7 +76,7 @@ class _Host:
         self.exchange.sockets = _Wire(segment, self)  # type: ignore[assignment]
         segment.hosts[self.address] = self
 
-    def _changed(self) -> None:
+    def _changed(self, _host: str) -> None:
         self.changes += 1
         self.table.update([self.nic], self.mine.address, 0.0)
 
@@ -216,7 +216,7 @@ def test_another_overlay_is_a_stranger_and_a_twin_is_told() -> None:
     one, two = _Host(segment, 1), _Host(segment, 2, vni=7)
     twin = _Host(segment, 4)
     twin.mine = replace(one.mine, boot="7" * 16, name="twin", nics=twin.mine.nics)
-    twin.exchange = BeaconExchange(KEY, lambda: twin.mine, twin.table, lambda: None, lambda: 0.0)
+    twin.exchange = BeaconExchange(KEY, lambda: twin.mine, twin.table, lambda _: None, lambda: 0.0)
     twin.exchange.sockets = _Wire(segment, twin)  # type: ignore[assignment]
     two.announce()
     twin.announce()

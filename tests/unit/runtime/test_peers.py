@@ -130,7 +130,8 @@ def test_who_had_it_first_keeps_it() -> None:
     table.heard(beacon(4, mac="02:ff:00:00:00:00"), V6("fe80::4"), 2, 2.0)
     table.heard(beacon(5, state="claiming"), V6("fe80::5"), 2, 2.0)
     table.update([nic()], OWN, 2.0)
-    assert [peer.beacon.name for peer in table.forwarded()] == ["host2"]
+    # The one that claims probes on the wire, and must hear the answers.
+    assert [peer.beacon.name for peer in table.forwarded()] == ["host2", "host5"]
     conflicts = {p.beacon.name: p.conflict or "" for p in table.peers.values()}
     assert "host2" in conflicts["host1"]
     assert "this host's overlay address" in conflicts["host3"]

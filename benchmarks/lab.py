@@ -90,7 +90,7 @@ class Host:
 
     def start_agent(self) -> None:
         """Start the agent; it goes on until `stop`."""
-        words = self.words(sys.executable, "-m", "overlay_runtime", "run")
+        words = self.words("nice", "-n", "-10", sys.executable, "-m", "overlay_runtime", "run")
         words += ["--run-dir", str(self._directory / "run")]
         words += ["--state-dir", str(self._directory / "state")]
         words += ["--identity", f"benchmark-{self._number}"]

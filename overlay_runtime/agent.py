@@ -73,6 +73,7 @@ class Agent:
         self._boot = secrets.token_hex(8)
         self.started = boottime()
         self.round_ended = time.monotonic()
+        self._next_glance = 0.0
         self.applied = False
         """Whether the kernel holds an overlay that carries packets."""
         self.mtu: int | None = None
@@ -110,7 +111,7 @@ class Agent:
         log.info("edge-overlay host=%s cidr=%s vni=%d port=%d user-data=%s",
                  self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
                  self.loaded.origin)  # fmt: skip
-        events = KernelEvents(self._look_again, self._is_ours, self._netlink.port)
+        events = KernelEvents(self._kernel_changed, self._is_ours, self._netlink.port)
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
         tasks += [asyncio.create_task(self._acquire()), asyncio.create_task(self._measure_paths())]
         self.static.start()
@@ -174,14 +175,8 @@ class Agent:
         return bool(failed) or (self.own.address is None and self.physical.overlap is not None)
 
     def _round(self) -> None:
-        now = boottime()
-        physical = self.physical
-        moved, anything = physical.look(self.own.cidr, now)
-        self._open_sockets()
-        if moved:
-            self._schedule.poke()  # before anything else: peers are cut off until they know
-        elif self.exchange.unsent and anything:
-            self._schedule.rerouted()  # the address came first, and now perhaps the route to them
+        self._glance()
+        now, physical = boottime(), self.physical
         before = {peer.id: peer.transport for peer in self.table.peers.values()}
         self.table.update(physical.nics, self.own.address, now)
         for peer in self.table.peers.values():
@@ -212,6 +207,26 @@ class Agent:
             physical.look_at_links()
         up = any(link.up and link.name in (VXLAN4, VXLAN6) for link in physical.links)
         self.applied = up and self.own.address is not None
+
+    def _kernel_changed(self, urgent: bool) -> None:
+        """The kernel told of a change. If it is of addresses, peers are told before anything else,
+        as they are cut off until they know; but not for each of thousands of events."""
+        began = time.monotonic()
+        if urgent and began >= self._next_glance:
+            with contextlib.suppress(OSError):  # the round meets it again, and tells
+                self._glance()
+            now = time.monotonic()
+            self._next_glance = now + (now - began)
+        self._look_again(urgent)
+
+    def _glance(self) -> None:
+        """Look at the physical side, and tell the others what changed."""
+        moved, anything = self.physical.look(self.own.cidr, boottime())
+        self._open_sockets()
+        if moved:
+            self._schedule.poke()
+        elif self.exchange.unsent and anything:
+            self._schedule.rerouted()  # the address came first, and now perhaps the route to them
 
     def _peer_changed(self, host: str) -> None:
         """A beacon said something new: what is only about that peer's way is done at once."""

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, paths: Paths) -> int:
-    # Here, not above: pyroute2 takes 0.15 s to import, and only the agent needs it.
+    # Here, not above: asyncio takes 0.1 s to import, and only the agent needs it.
     from overlay_runtime.service import run_service
 
     set_up(debug=options.debug)

@@ -94,7 +94,11 @@ class Host:
         words += ["--run-dir", str(self._directory / "run")]
         words += ["--state-dir", str(self._directory / "state")]
         words += ["--identity", f"benchmark-{self._number}"]
-        environment = {**os.environ, "EDGE_OVERLAY_USER_DATA": str(self._directory / "user-data")}
+        environment = {
+            **os.environ,
+            "EDGE_OVERLAY_USER_DATA": str(self._directory / "user-data"),
+            "EDGE_OVERLAY_LIBRARY": str(REPOSITORY / "image-templates/edge/usr/lib/edge-overlay"),
+        }
         with (self._directory / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
                 words, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,

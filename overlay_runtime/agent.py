@@ -24,10 +24,11 @@ from overlay_runtime.beacon.pathmtu import MAGIC as PATH_PROBE
 from overlay_runtime.beacon.pathmtu import PathMtu
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
 from overlay_runtime.beacon.sockets import BeaconSockets
-from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, BeaconNic, derive_key
+from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.errors import KernelError
+from overlay_runtime.firewall.guard import Guard
 from overlay_runtime.identity import find_identity
 from overlay_runtime.kernel.apply import Applier
 from overlay_runtime.kernel.desired import desired, forwarding, overhead, overlay_mtu
@@ -35,11 +36,12 @@ from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.paths import Paths
-from overlay_runtime.peers import PeerTable, physical_addresses
+from overlay_runtime.peers import Peer, PeerTable, physical_addresses
 from overlay_runtime.physical import Physical
 from overlay_runtime.report import keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
 from overlay_runtime.status import StatusWriter, boottime
+from overlay_runtime.waiting import within
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,6 @@ class Agent:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._looked = asyncio.Event()
-        self._path_news = asyncio.Event()
         self._boot = secrets.token_hex(8)
         self.started = boottime()
         self.round_ended = time.monotonic()
@@ -104,7 +105,8 @@ class Agent:
         )
         self.exchange.is_ours = self._is_ours
         self.exchange.unsure = self._unsure
-        self._paths = PathMtu([key], self._probe, self._path_changed, boottime)
+        self.guard = Guard(paths.firewall, config, self._look_again)
+        self._paths = PathMtu([key], self._probe, self._look_again_for, boottime)
 
     async def run(self) -> None:
         """Run until cancelled. Raises nothing that a later round could mend."""
@@ -113,7 +115,8 @@ class Agent:
                  self.loaded.origin)  # fmt: skip
         events = KernelEvents(self._kernel_changed, self._is_ours, self._netlink.port)
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
-        tasks += [asyncio.create_task(self._acquire()), asyncio.create_task(self._measure_paths())]
+        tasks += [asyncio.create_task(self._acquire())]
+        tasks += [asyncio.create_task(self._paths.run(self._full_sizes))]
         self.static.start()
         self._schedule.poke()
         self._status.write()
@@ -126,6 +129,7 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._schedule.stop()
             self.static.stop()
+            self.guard.close()
             events.close()
             if self.exchange.sockets:
                 self.exchange.sockets.close()
@@ -135,6 +139,9 @@ class Agent:
     async def _acquire(self) -> None:
         await self._looked.wait()  # before that nothing is known of the physical side
         await self.own.run(self.table, self._may_claim)
+
+    def _look_again_for(self, _host: str) -> None:
+        self._look_again()
 
     def _look_again(self, urgent: bool = True) -> None:
         self._wake.set()
@@ -157,17 +164,17 @@ class Agent:
                 log.warning("kernel: %s", error)
             self.round_ended = time.monotonic()
             self._looked.set()
-            self._path_news.set()
+            self._paths.look_again()
             self._status.changed()
             report_ready(self)
             # What cuts peers off is acted on at once, though with as much rest as work; a storm of
             # other events in steps that grow.
             await asyncio.sleep(max(_URGENT_LEAST, loop.time() - began))
-            await _within(self._urgent, began + pause - loop.time())
+            await within(self._urgent, began + pause - loop.time())
             pause = min(pause * 2, _DEBOUNCE_MOST) if self._wake.is_set() else _DEBOUNCE
             rest = _RETRY_SECONDS if self._to_retry() else _ROUND_SECONDS
             # A peer that becomes lost may free an address for another; a little after, to be sure.
-            await _within(self._wake, min(rest, self.table.next_loss(boottime()) + 0.01))
+            await within(self._wake, min(rest, self.table.next_loss(boottime()) + 0.01))
 
     def _to_retry(self) -> bool:
         """Whether something failed that no event will tell the end of."""
@@ -205,6 +212,8 @@ class Agent:
         if count:
             log.info("kernel corrected: changes=%d peers=%d", count, len(self.table.peers))
             physical.look_at_links()
+        kept = self.applier.remotes() if settling else ()  # read by now
+        self.guard.update(self.table.forwarded(), kept, physical, self.own.cidr)
         up = any(link.up and link.name in (VXLAN4, VXLAN6) for link in physical.links)
         self.applied = up and self.own.address is not None
 
@@ -235,6 +244,7 @@ class Agent:
             self._look_again()
             return
         self._unsure(peer.transport.remote)
+        self.guard.admit(peer)
         self.applier.refresh(forwarding([peer], self.applier.ipv6))
         self._look_again(urgent=False)
 
@@ -244,25 +254,19 @@ class Agent:
             for index in self.physical.on_link(address):
                 self.applier.forget_neighbour(index, address)
 
-    async def _measure_paths(self) -> None:
-        while True:
-            pause = self._paths.tick(
-                (peer, (self.mtu or 0) + overhead(peer.transport))
-                for peer in self.table.forwarded()
-                if peer.transport and self.mtu and not peer.lost(boottime())
-            )
-            await _within(self._path_news, min(pause, _ROUND_SECONDS))
-            self._path_news.clear()
-
-    def _path_changed(self, _host: str) -> None:
-        self._look_again()
+    def _full_sizes(self) -> list[tuple[Peer, int]]:
+        """Return the peers in use, each with the largest packet that would be sent to it."""
+        return [
+            (peer, (self.mtu or 0) + overhead(peer.transport))
+            for peer in self.table.forwarded()
+            if peer.transport and self.mtu and not peer.lost(boottime())
+        ]
 
     def _received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         if not data.startswith(PATH_PROBE):
             self.exchange.received(data, source, ifindex)
         elif not self._is_ours(ifindex):
             self._paths.received(data, source, ifindex)
-            self._path_news.set()
 
     def _probe(self, data: bytes, remote: IPAddress, nic: int | None) -> bool:
         return bool(self.exchange.sockets and self.exchange.sockets.unicast(data, remote, nic))
@@ -301,16 +305,7 @@ class Agent:
             state=HELD if own.address else CLAIMING,
             address=own.address or own.claiming,
             mac=own.identity.mac(BRIDGE),
-            nics=tuple(
-                BeaconNic(
-                    nic.name,
-                    nic.mtu,
-                    tuple(i.ip for i in nic.v4),
-                    nic.ll,
-                    tuple(i.ip for i in nic.v6),
-                )
-                for nic in self.physical.nics
-            ),
+            nics=self.physical.described(),
         )
 
     def _own_changed(self) -> None:
@@ -343,10 +338,3 @@ class Agent:
 
     def _is_ours(self, ifindex: int) -> bool:
         return any(link.index == ifindex and link.name in OUR_LINKS for link in self.physical.links)
-
-
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but no longer."""
-    if seconds > 0 and not event.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)

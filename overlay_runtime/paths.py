@@ -20,6 +20,13 @@ class Paths:
     """The stored address. Outlives everything."""
     embedded: Path
     """User-data of the image; in tests the file to read."""
+    library: Path
+    """Where files of the image lie beside the runtime."""
+
+    @property
+    def firewall(self) -> Path:
+        """The rules for nft(8)."""
+        return self.library / "firewall.nft"
 
     @property
     def user_data(self) -> Path:
@@ -45,4 +52,5 @@ def find_paths(root: str = "/", run_dir: str | None = None, state_dir: str | Non
         run_dir=Path(run_dir or env("EDGE_OVERLAY_RUN_DIR") or base / "run/edge-overlay"),
         state_dir=Path(state_dir or env("EDGE_OVERLAY_STATE_DIR") or base / "var/lib/edge-overlay"),
         embedded=Path(env("EDGE_OVERLAY_USER_DATA") or base / EMBEDDED),
+        library=Path(env("EDGE_OVERLAY_LIBRARY") or base / EMBEDDED.parent),
     )

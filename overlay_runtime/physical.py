@@ -6,10 +6,11 @@ import logging
 from collections.abc import Sequence
 
 from overlay_runtime.address import IPAddress, IPNetwork
+from overlay_runtime.beacon.model import BeaconNic
 from overlay_runtime.kernel.actual import read_addresses, read_links, read_routes
 from overlay_runtime.kernel.model import Link, LinkAddress
 from overlay_runtime.kernel.netlink import Netlink
-from overlay_runtime.underlay import Nic, Route, find_nics, overlap
+from overlay_runtime.underlay import Nic, Route, entrances, find_nics, overlap
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,23 @@ class Physical:
             self.nics, self.changed = nics, now
         self.overlap = overlap(cidr, self.links, self.addresses, self.routes)
         return moved, before != (self.links, self.addresses, self.routes)
+
+    def described(self) -> tuple[BeaconNic, ...]:
+        """Return the NICs in use as a beacon tells them."""
+        return tuple(
+            BeaconNic(
+                nic.name,
+                nic.mtu,
+                tuple(i.ip for i in nic.v4),
+                nic.ll,
+                tuple(i.ip for i in nic.v6),
+            )
+            for nic in self.nics
+        )
+
+    def entrances(self) -> frozenset[str]:
+        """Return the names of all links of the physical side, in use or not."""
+        return entrances(self.links, self._patterns, self.nics)
 
     def look_at_links(self) -> None:
         """Read the links alone. Raises NetlinkError."""

@@ -24,7 +24,7 @@ def problems(agent: Agent) -> list[str]:
     """Return what is wrong at the moment, the gravest first."""
     own = agent.own
     found = [agent.kernel_problem, *own.problems.values(), agent.socket_problem]
-    found += agent.applier.problems + agent.applier.notes
+    found += [*agent.applier.problems, *agent.applier.notes, agent.guard.problem]
     if agent.physical.overlap and own.address:
         found.append(
             f"the overlay's range {own.cidr} overlaps {agent.physical.overlap}; the overlay is "
@@ -81,6 +81,11 @@ def status(agent: Agent) -> dict[str, Any]:
             for nic in agent.physical.nics
         ],
         "peers": peers_status(agent.table.peers.values(), boottime()),
+        "firewall": {
+            "state": "on" if agent.guard.on else "off",
+            "reason": agent.guard.problem,
+            "dropped": agent.guard.dropped(),
+        },
         "strangers": [{"id": i, "reason": r} for i, r in agent.table.strangers.items()],
         "sources": agent.loaded.sources,
     }

@@ -15,6 +15,8 @@ CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets i
     peers      [id, name, address, mac, transport, physical, last_seen, since, state]
                state: up | lost | claiming | conflict; transport: ipv6-link-local | ipv4 | null;
                physical: the address in use first; since: when it was first heard
+    firewall   state: on | off, reason (if off against the settings), dropped: packets since the
+               rules were loaded, by counter of firewall.nft (stranger, outside, flood)
     strangers  [id, reason]: hosts that know the secret but can't be in this overlay
     sources    overlay (the file of the overlay block), notes
 """

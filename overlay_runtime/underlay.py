@@ -60,7 +60,28 @@ def is_physical(
     if link.name in OUR_LINKS or link.loopback or not (link.up and link.carrier):
         return False
     if patterns:
-        return any(fnmatch.fnmatchcase(link.name, pattern) for pattern in patterns)
+        return _matches(link, patterns)
+    return _by_nature(link, links, addressed)
+
+
+def entrances(
+    links: Sequence[Link], patterns: Sequence[str], nics: Iterable[Nic]
+) -> frozenset[str]:
+    """Return the names of all links of the physical side, whether they carry the overlay or not,
+    with carrier or without: what comes from outside comes through one of them."""
+    found = {nic.name for nic in nics}
+    for link in links:
+        ours = link.name in OUR_LINKS or link.loopback
+        if not ours and (_matches(link, patterns) or _by_nature(link, links, addressed=True)):
+            found.add(link.name)
+    return frozenset(found)
+
+
+def _matches(link: Link, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(link.name, pattern) for pattern in patterns)
+
+
+def _by_nature(link: Link, links: Sequence[Link], addressed: bool) -> bool:
     if not link.ethernet or link.kind in _VIRTUAL_KINDS or _VIRTUAL_NAMES.match(link.name):
         return False
     if link.kind in ("bridge", "openvswitch") and not addressed:

@@ -16,6 +16,7 @@ a switch with a smaller MTU never sends any.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -28,6 +29,7 @@ from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.freshness import RateLimit
 from overlay_runtime.peers import Peer, Transport
 from overlay_runtime.recent import Recent
+from overlay_runtime.waiting import within
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,17 @@ class PathMtu:
         self._tokens: Recent[int, str] = Recent(8192)
         self._acks = RateLimit(*_ACKS)
         self._verified = float("-inf")
+        self._news = asyncio.Event()
+
+    async def run(self, targets: Callable[[], Iterable[tuple[Peer, int]]]) -> None:
+        """Measure for ever; see `tick` for `targets`."""
+        while True:
+            await within(self._news, max(0.001, self.tick(targets())))
+            self._news.clear()
+
+    def look_again(self) -> None:
+        """The peers, or what they carry, may have changed."""
+        self._news.set()
 
     def tick(self, peers: Iterable[tuple[Peer, int]]) -> float:
         """Do what is due for these peers; return in how many seconds something is due again.
@@ -112,6 +125,7 @@ class PathMtu:
 
     def received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         """Take in a datagram that starts with MAGIC. Never raises."""
+        self._news.set()
         if len(data) < _LENGTH:
             return
         header, signature = data[: _HEADER.size], data[_HEADER.size : _LENGTH]

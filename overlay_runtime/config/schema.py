@@ -105,6 +105,15 @@ class OverlayConfig:
             "NICs that carry the overlay. Without it: every physical NIC.",
         ),
     )
+    firewall: bool = field(
+        default=True,
+        metadata=_about(
+            checks.boolean,
+            "true or false",
+            "Accept VXLAN packets from current peers alone, and let nobody reach overlay addresses "
+            "through a host from outside: an nftables table of its own, `inet edge_overlay`.",
+        ),
+    )
     insecure: bool = field(
         default=False,
         metadata=_about(

@@ -85,6 +85,10 @@ class Applier:
         self.corrections += count
         return count
 
+    def remotes(self) -> set[str]:
+        """Return the physical addresses that the kernel forwards to."""
+        return {remote.address for _, remote in self._have.flood}
+
     def refresh(self, want: Forwarding) -> int:
         """Correct the entries of one peer at once, without looking at what the kernel holds: by
         what the last `apply` found there. Returns the number of corrections."""

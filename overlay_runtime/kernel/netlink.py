@@ -87,6 +87,19 @@ def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     return found
 
 
+def every(data: bytes) -> list[bytes]:
+    """Return the contents of all attributes in `data`, in order: of a list."""
+    found = []
+    offset = 0
+    while offset + 4 <= len(data):
+        length = _ATTRIBUTE.unpack_from(data, offset)[0]
+        if length < 4:
+            break
+        found.append(data[offset + 4 : offset + length])
+        offset += (length + 3) & ~3
+    return found
+
+
 def number(data: bytes | None) -> int:
     """Return an attribute's number, of any width in the machine's byte order; 0 if it is absent."""
     return int.from_bytes(data or b"", "little" if _LITTLE else "big")
@@ -176,6 +189,27 @@ class Netlink:
             if place == len(requests) - 1:
                 return results
         return results
+
+    def transact(self, begin: Request, requests: Sequence[Request], end: Request) -> None:
+        """Do all of them or none (nfnetlink's batches). Raises NetlinkError, the first one."""
+        last = requests[-1]
+        asked = [*requests[:-1], Request(last.kind, last.flags | NLM_F_ACK, last.body)]
+        framed = [
+            Request(each.kind, each.flags | NLM_F_REQUEST, each.body)
+            for each in (begin, *asked, end)
+        ]
+        first = self._send(framed)
+        fault: NetlinkError | None = None
+        for sequence, what, flags, payload in self._answers():
+            place = sequence - first
+            if what != _NLMSG_ERROR or not 0 <= place < len(framed):
+                continue
+            fault = fault or _error(payload, flags)
+            # An error about the beginning means that nothing of it was read.
+            if place >= len(requests) or place == 0:
+                break
+        if fault:
+            raise fault
 
     def send(self, messages: bytes) -> None:
         """Send what is framed already. Raises NetlinkError."""

@@ -39,6 +39,7 @@ class Host:
         self.namespace = namespace
         self.directory = directory
         self.identity = f"identity of {name}"
+        self.library = REPOSITORY / "image-templates/edge/usr/lib/edge-overlay"
         self._agent: subprocess.Popen[bytes] | None = None
         for part in ("run", "state"):
             (directory / part).mkdir(parents=True)
@@ -141,6 +142,7 @@ class Host:
             "EDGE_OVERLAY_RUN_DIR": str(self.directory / "run"),
             "EDGE_OVERLAY_STATE_DIR": str(self.directory / "state"),
             "EDGE_OVERLAY_USER_DATA": str(self.directory / "user-data"),
+            "EDGE_OVERLAY_LIBRARY": str(self.library),
         }
 
 
@@ -153,11 +155,11 @@ class Lab:
     """Hosts and the segments between them. Leaves nothing behind, whatever happens in it."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._prefix = f"eo{os.getpid()}n{next(_numbers)}"
         self._namespaces: list[str] = []
         self.hosts: list[Host] = []
-        self._switch = self._namespace("switch")
+        self._switch = self.namespace("switch")
         self._ports = itertools.count()
         self._plugged: dict[tuple[str, str], str] = {}
 
@@ -176,8 +178,13 @@ class Lab:
 
     def host(self, name: str, *addresses: str, segment: str = "a", ipv6: bool = True) -> Host:
         """Add a host with `eth0` on a segment."""
-        host = Host(name, self._namespace(name), self._directory / name)
+        host = self.bystander(name, *addresses, segment=segment, ipv6=ipv6)
         self.hosts.append(host)
+        return host
+
+    def bystander(self, name: str, *addresses: str, segment: str = "a", ipv6: bool = True) -> Host:
+        """Add a machine that is no host of the cluster: nobody waits for its agent."""
+        host = Host(name, self.namespace(name), self.directory / name)
         if not ipv6:
             host.sysctl("net/ipv6/conf/default/disable_ipv6", "1")
         # No duplicate detection on the lab's NICs: it costs each test a second and a half.
@@ -211,7 +218,8 @@ class Lab:
         for one, other in itertools.permutations(self.hosts, 2):
             until(functools.partial(_knows, one, other), f"{one.name} knows {other.name}", seconds)
 
-    def _namespace(self, name: str) -> str:
+    def namespace(self, name: str) -> str:
+        """Make another namespace, `lo` up."""
         namespace = f"{self._prefix}-{name}"
         run("ip", "netns", "add", namespace)
         self._namespaces.append(namespace)

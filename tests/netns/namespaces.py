@@ -41,6 +41,14 @@ def _setns(descriptor: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def packet_socket(namespace: str, link: str, protocol: int) -> socket.socket:
+    """Return a socket that gets every frame of an Ethertype that comes in on a link."""
+    with inside(namespace):
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(protocol))
+    sock.bind((link, protocol))
+    return sock
+
+
 def udp_socket(namespace: str, address: str, port: int) -> socket.socket:
     """Return a UDP socket bound in a namespace, with room for seconds of probes."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -99,7 +99,7 @@ def test_the_host_name_of_the_moment_is_told(monkeypatch: pytest.MonkeyPatch) ->
             cidr=beacon().cidr, address=None, claiming=None, identity=Identity("me", "given")
         ),
         table=PeerTable("f" * 16, ""), config=OverlayConfig(), _boot="0" * 16,
-        physical=SimpleNamespace(nics=()),
+        physical=SimpleNamespace(described=tuple),
     )  # fmt: skip
     for name in ("localhost", "site-7"):
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)

@@ -1,0 +1,1 @@
+"""What may reach the overlay: an nftables table of our own, and its sets."""

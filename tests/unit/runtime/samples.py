@@ -24,9 +24,9 @@ def beacon(number: int = 1, **changes: Any) -> Beacon:
         "vni": 100,
         "port": 4797,
         "state": HELD,
-        "address": CIDR[10 + number],
+        "address": CIDR.network_address + 10 + number,
         "mac": f"02:00:00:00:00:{number:02x}",
-        "nics": (BeaconNic("eth0", 1500, (V4(f"10.9.0.{number}"),), (V6(f"fe80::{number:x}"),)),),
+        "nics": (BeaconNic("eth0", 1500, (V4("10.9.0.0") + number,), (V6(f"fe80::{number:x}"),)),),
     }
     return Beacon(**{**fields, **changes})
 

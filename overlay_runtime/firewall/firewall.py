@@ -177,7 +177,12 @@ class Firewall:
 
     async def _nft(self, script: str) -> str | None:
         """Run nft(8); return what went wrong, if anything."""
-        words = ["--define", f"vxlan={self._port}", "--define", f"beacons={self._port + 1}"]
+        words = [
+            "--define",
+            f"overlay_port={self._port}",
+            "--define",
+            f"beacon_port={self._port + 1}",
+        ]
         try:
             process = await asyncio.create_subprocess_exec(
                 "nft", *words, "--file", "-",

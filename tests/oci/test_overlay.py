@@ -130,6 +130,34 @@ def test_a_killed_host_comes_back_with_its_address(cluster: Cluster) -> None:
     cluster.hosts[0].run(f"ping -q -c 3 -i 0.2 -W 2 -I scbr-100 {before}")
 
 
+def test_networkd_and_a_killed_agent_cost_no_packet(cluster: Cluster) -> None:
+    """Restarted, stopped, reloaded: networkd leaves the overlay's links alone."""
+    me, other, _ = cluster.hosts
+    address = other.overlay()["overlay"]["address"]
+    before = me.run("systemctl show -p MainPID --value edge-overlay").strip()
+    said = me.run(
+        f"ping -q -i 0.01 -c 600 -W 2 -I scbr-100 {address} > /tmp/ping & "
+        "sleep 0.5; systemctl restart systemd-networkd; sleep 0.7; networkctl reload; "
+        "sleep 0.7; systemctl stop systemd-networkd.socket systemd-networkd; sleep 0.7; "
+        "systemctl kill -s KILL edge-overlay; sleep 1.5; systemctl start systemd-networkd; "
+        "wait; cat /tmp/ping"
+    )
+    assert "600 packets transmitted, 600 received" in said, said
+    cluster.wait("the agent to be back", lambda: me.overlay().get("state") == "up")
+    assert me.run("systemctl show -p MainPID --value edge-overlay").strip() != before
+    assert me.try_run("systemctl is-system-running")[1].strip() == "running"
+
+
+def test_the_firewall_is_on(cluster: Cluster) -> None:
+    for each in cluster.hosts:
+        status = each.overlay()
+        assert status["firewall"]["state"] == "on", status["firewall"]
+        assert status["problems"] == []
+        rules = each.run("nft list set inet edge_overlay peers4")
+        for other in cluster.hosts:
+            assert (str(other.physical()) in rules) == (other is not each)
+
+
 def test_the_table_shows_everybody(cluster: Cluster) -> None:
     for each in cluster.hosts:
         table = each.run("edge-overlay status")

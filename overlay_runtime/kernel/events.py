@@ -23,7 +23,8 @@ _GROUPS = (
 _RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
 _LINKS_AND_ADDRESSES = range(16, 24)  # RTM_NEWLINK … RTM_GETADDR and their kin
 _HEADER = struct.Struct("=IHHII")
-_NDMSG = struct.Struct("=Bxxxi")
+_NDMSG = struct.Struct("=BxxxiH")
+_NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 
 
 class KernelEvents:
@@ -75,19 +76,19 @@ class KernelEvents:
                 break
             if kind not in (_RTM_NEWNEIGH, _RTM_DELNEIGH):
                 found.add(kind in _LINKS_AND_ADDRESSES)
-            elif self._is_loss(kind, pid, data, offset + _HEADER.size):
-                found.add(True)
+            elif self._is_foreign(kind, pid, data, offset + _HEADER.size):
+                found.add(kind == _RTM_DELNEIGH)
             offset += (length + 3) & ~3
         return found
 
-    def _is_loss(self, kind: int, pid: int, data: bytes, body: int) -> bool:
-        """Whether somebody else removed an entry on one of our links.
+    def _is_foreign(self, kind: int, pid: int, data: bytes, body: int) -> bool:
+        """Whether somebody else removed an entry on one of our links, or set one there.
 
-        Additions are our own writes, and ARP at work; foreign ones wait for the next round.
+        Of what comes, ARP at work is none of our business. VXLAN's entries tell no port id: so our
+        own writes make one round more, which finds nothing to do.
         """
-        foreign = kind == _RTM_DELNEIGH and pid != self._own_port
-        return (
-            foreign
-            and body + _NDMSG.size <= len(data)
-            and self._ours(_NDMSG.unpack_from(data, body)[1])
-        )
+        if pid == self._own_port or body + _NDMSG.size > len(data):
+            return False
+        _, ifindex, state = _NDMSG.unpack_from(data, body)
+        lasting = kind == _RTM_DELNEIGH or bool(state & (_NUD_NOARP | _NUD_PERMANENT))
+        return lasting and self._ours(ifindex)

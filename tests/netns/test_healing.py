@@ -7,6 +7,8 @@ import shutil
 import signal
 import time
 
+import pytest
+
 from tests.netns.lab import Lab, until
 from tests.netns.probe import Probe, reaches
 
@@ -29,6 +31,23 @@ def test_deleted_pieces_come_back(lab: Lab) -> None:
     one.bridge("fdb", "del", mac, "dev", "edge-vx6", "self")
     assert reaches(one.end, two.end)
     until(lambda: f"{mac} dev edge-vx6 dst" in one.bridge("fdb"), "entry back", 3)
+
+
+@pytest.mark.timeout(90)
+def test_entries_of_others_are_removed(lab: Lab) -> None:
+    one = lab.host("one", "10.9.0.1/24").start()
+    two = lab.host("two", "10.9.0.2/24").start()
+    lab.all_up()
+    stranger = "02:66:66:66:66:66"
+    one.bridge("fdb", "append", "00:00:00:00:00:00", "dev", "edge-vx4", "dst", "10.9.0.66")
+    one.bridge("fdb", "add", stranger, "dev", "edge-vx4", "dst", "10.9.0.66")
+    one.ip("neighbour", "replace", two.address, "lladdr", stranger, "dev", "scbr-100")
+    mac = one.peer(two)["mac"]
+    until(lambda: mac in one.ip("neighbour", "show", two.address), "the peer's is back", 2)
+    assert reaches(one.end, two.end)
+    time.sleep(40)  # what an earlier agent may have set is spared for so long after the start
+    one.bridge("fdb", "append", "00:00:00:00:00:00", "dev", "edge-vx4", "dst", "10.9.0.67")
+    until(lambda: "10.9.0.6" not in one.bridge("fdb"), "strange entries are gone", 2)
 
 
 def test_addresses_of_others_are_left_alone(lab: Lab) -> None:

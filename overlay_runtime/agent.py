@@ -27,6 +27,7 @@ from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, BeaconNic, derive_key
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
+from overlay_runtime.counters import Counters
 from overlay_runtime.errors import KernelError
 from overlay_runtime.identity import find_identity
 from overlay_runtime.kernel.apply import Applier
@@ -37,9 +38,10 @@ from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.paths import Paths
 from overlay_runtime.peers import PeerTable, physical_addresses
 from overlay_runtime.physical import Physical
-from overlay_runtime.report import keep_alive, report_ready, status
+from overlay_runtime.report import Teller, keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
-from overlay_runtime.status import StatusWriter, boottime
+from overlay_runtime.status import boottime
+from overlay_runtime.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,8 @@ class Agent:
         self._netlink = Netlink()
         self.physical = Physical(self._netlink, config.interface, self.started)
         self.applier = Applier(self._netlink)
-        self._status = StatusWriter(paths.status, lambda: status(self))
+        self.counters = self.applier.counters = Counters()
+        self._status = StatusWriter(paths.status, lambda: status(self), Teller().tell)
         self._schedule = Schedule(self._announce, lambda: self.exchange.retry())
         self.static = StaticPeers(config.peers, self._schedule.poke)
         self.own = Acquisition(
@@ -101,6 +104,7 @@ class Agent:
             self._peer_changed,
             boottime,
         )
+        self.exchange.counters = self.counters
         self.exchange.is_ours = self._is_ours
         self.exchange.unsure = self._unsure
         self._paths = PathMtu([key], self._probe, self._path_changed, boottime)
@@ -111,6 +115,7 @@ class Agent:
                  self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
                  self.loaded.origin)  # fmt: skip
         events = KernelEvents(self._look_again, self._is_ours, self._netlink.port)
+        events.counters = self.counters
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
         tasks += [asyncio.create_task(self._acquire()), asyncio.create_task(self._measure_paths())]
         self.static.start()
@@ -155,6 +160,7 @@ class Agent:
                 self.kernel_problem, self.applied = str(error), False
                 log.warning("kernel: %s", error)
             self.round_ended = time.monotonic()
+            self.counters.rounds += 1
             self._looked.set()
             self._path_news.set()
             self._status.changed()
@@ -186,6 +192,7 @@ class Agent:
         self.table.update(physical.nics, self.own.address, now)
         for peer in self.table.peers.values():
             if peer.transport != before.get(peer.id):
+                self.counters.transport_changes += peer.id in before
                 self._unsure(peer.transport.remote if peer.transport else None)
         if self.own.address is None and (physical.overlap or not physical.nics):
             return
@@ -219,6 +226,7 @@ class Agent:
         if peer is None or peer.transport is None or not self.applied:
             self._look_again()
             return
+        self.counters.transport_changes += 1
         self._unsure(peer.transport.remote)
         self.applier.refresh(forwarding([peer], self.applier.ipv6))
         self._look_again(urgent=False)

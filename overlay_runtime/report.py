@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from overlay_runtime import BRIDGE, address
+from overlay_runtime.changes import changes
+from overlay_runtime.logs import event
 from overlay_runtime.notify import notify, watchdog_interval
-from overlay_runtime.status import boottime, peers_status
+from overlay_runtime.status import boottime
+from overlay_runtime.status_writer import peers_status
 
 if TYPE_CHECKING:
     from overlay_runtime.agent import Agent
+
+log = logging.getLogger(__name__)
 
 _READY_AT_LATEST = 30.0
 _STUCK_AFTER = 90.0
@@ -57,6 +63,7 @@ def status(agent: Agent) -> dict[str, Any]:
         "state": state,
         "problems": problems(agent),
         "pid": os.getpid(),
+        "started": round(agent.started, 3),
         "host": {
             "id": agent.table.own_id,
             "name": socket.gethostname(),
@@ -82,8 +89,35 @@ def status(agent: Agent) -> dict[str, Any]:
         ],
         "peers": peers_status(agent.table.peers.values(), boottime()),
         "strangers": [{"id": i, "reason": r} for i, r in agent.table.strangers.items()],
+        "duplicates": _duplicates(agent),
+        "foreign": [
+            {"source": str(source), "seen": round(at, 3)}
+            for source, at in agent.exchange.foreign().items()
+        ],
+        "counters": agent.counters.as_dict(),
         "sources": agent.loaded.sources,
     }
+
+
+def _duplicates(agent: Agent) -> list[dict[str, str]]:
+    if not agent.exchange.duplicate:
+        return []
+    why = f"signs with this host's identity ({agent.own.identity.source})"
+    return [{"id": agent.table.own_id, "name": agent.exchange.duplicate, "why": why}]
+
+
+class Teller:
+    """Tells the journal what happened, by what status shows."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Any] | None = None
+
+    def tell(self, status: dict[str, Any]) -> None:
+        """Log what changed since the last call; problems are logged where they are found."""
+        for change in changes(self._last, status):
+            if not change.event.startswith("problem"):
+                event(log, change)
+        self._last = status
 
 
 def report_ready(agent: Agent) -> None:

@@ -10,7 +10,7 @@ CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets i
                any other systemd starts it again
     problems   what is wrong, in sentences, the gravest first
     pid        the agent's process id
-    written    when this was written; more than 3 × every s ago: the agent is not running
+    written    when this was written; more than 3 times `every` s ago: the agent is not running
     every      seconds from one write to the next when nothing changes (absent: 5)
     started    when the agent started
     host       id, name, identity (where it is from)
@@ -93,8 +93,9 @@ def _fits(value: Any, shape: Any) -> bool:
 def every(status: dict[str, Any]) -> float:
     """Return the seconds between two writes of a status file."""
     value = status.get("every")
-    usable = isinstance(value, _NUMBER) and not isinstance(value, bool) and 0 < value <= 3600
-    return float(value) if usable else EVERY
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 3600:
+        return float(value)
+    return EVERY
 
 
 def alive(status: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ import secrets
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
@@ -84,7 +85,8 @@ class Agent:
         self.physical = Physical(self._netlink, config.interface, self.started)
         self.applier = Applier(self._netlink)
         self.counters = self.applier.counters = Counters()
-        self._status = StatusWriter(paths.status, lambda: status(self), Teller().tell)
+        self._teller = Teller(Path(config.metrics_file) if config.metrics_file else paths.metrics)
+        self._status = StatusWriter(paths.status, lambda: status(self), self._teller.tell)
         self._schedule = Schedule(self._announce, lambda: self.exchange.retry())
         self.static = StaticPeers(config.peers, self._schedule.poke)
         self.own = Acquisition(
@@ -118,6 +120,8 @@ class Agent:
         events.counters = self.counters
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
         tasks += [asyncio.create_task(self._acquire()), asyncio.create_task(self._measure_paths())]
+        if self.config.metrics_listen:
+            tasks.append(asyncio.create_task(self._teller.serve(self.config.metrics_listen)))
         self.static.start()
         self._schedule.poke()
         self._status.write()

@@ -7,11 +7,14 @@ import logging
 import os
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overlay_runtime import BRIDGE, address
 from overlay_runtime.changes import changes
+from overlay_runtime.exporter import MetricsFile, MetricsServer
 from overlay_runtime.logs import event
+from overlay_runtime.metrics import render
 from overlay_runtime.notify import notify, watchdog_interval
 from overlay_runtime.status import boottime
 from overlay_runtime.status_writer import peers_status
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READY_AT_LATEST = 30.0
+_LISTEN_AGAIN = 5.0
 _STUCK_AFTER = 90.0
 """A round comes at least every 30 s and is given 60."""
 
@@ -107,17 +111,45 @@ def _duplicates(agent: Agent) -> list[dict[str, str]]:
 
 
 class Teller:
-    """Tells the journal what happened, by what status shows."""
+    """Tells others what status says: the journal what happened, Prometheus what is."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Path) -> None:
+        """`metrics` is the file for the metrics."""
         self._last: dict[str, Any] | None = None
+        self._file = MetricsFile(metrics)
 
     def tell(self, status: dict[str, Any]) -> None:
-        """Log what changed since the last call; problems are logged where they are found."""
+        """Log what changed since the last call, and write the metrics.
+
+        Problems are logged where they are found.
+        """
         for change in changes(self._last, status):
             if not change.event.startswith("problem"):
                 event(log, change)
         self._last = status
+        self._file.write(self.metrics())
+
+    def metrics(self) -> str:
+        """Return the metrics of the last status, as old as they are now."""
+        return render(self._last, boottime()) if self._last else ""
+
+    async def serve(self, listen: str) -> None:
+        """Serve the metrics by HTTP until cancelled; wait for an address or port to be free."""
+        server = MetricsServer(listen, self.metrics)
+        told = False
+        try:
+            while True:
+                try:
+                    await server.start()
+                    break
+                except OSError as error:
+                    if not told:
+                        log.warning("metrics can't be served at %s: %s", listen, error.strerror)
+                    told = True
+                    await asyncio.sleep(_LISTEN_AGAIN)
+            await asyncio.Event().wait()
+        finally:
+            server.close()
 
 
 def report_ready(agent: Agent) -> None:

@@ -6,10 +6,10 @@ import ipaddress
 from typing import Any
 
 from overlay_runtime.doctor.filters import blocking_rules
-from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent
+from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent, who
 
-_HEARD_FOR = 60.0
-"""Seconds after which a missing beacon means something: they come every 10 s, in crowds less."""
+_HEARD_FOR = 35.0
+"""Seconds after which a missing beacon means something, as in peers.py."""
 
 
 def agent(host: Host) -> Result:
@@ -34,12 +34,12 @@ def broadcast_blocked(host: Host) -> Result:
     old = [p for p in host.up_peers if host.now - p.get("since", host.now) > _HEARD_FOR]
     told = [p for p in old if isinstance(p.get("heard"), dict)]
     if not told:
-        return Result("unknown", "no peer has been known for a minute yet")
+        return Result("unknown", "no host has been known for long enough")
     # Peers beyond a router are never heard by broadcast: only those over link-local, or of a
     # network of ours, are on this segment.
     near = [p for p in told if _near(host, p)]
-    deaf = [p["name"] for p in near if _silent(host, p, "broadcast") and _heard(host, p, "unicast")]
-    unheard = [p["name"] for p in near if _silent(host, p, "hears_us")]
+    deaf = [who(p) for p in near if _silent(host, p, "broadcast") and _heard(host, p, "unicast")]
+    unheard = [who(p) for p in near if _silent(host, p, "hears_us")]
     if not near:
         return Result("ok", "no peer is on a segment of this host")
     if not deaf and not unheard:
@@ -72,7 +72,9 @@ def beacon_port_blocked(host: Host) -> Result:
     )
     if lost and len(lost) == len(host.peers):
         since = max(p["last_seen"] for p in lost)
-        text = f"no host has been heard for {host.now - since:.0f} s: {named(_names(lost))}"
+        text = (
+            f"no host has been heard for {host.now - since:.0f} s: {named([who(p) for p in lost])}"
+        )
         verdict: Verdict = (
             "fault" if len(lost) > 1 else "warning"
         )  # a single one may be switched off
@@ -120,7 +122,7 @@ def address_conflict(host: Host) -> Result:
     """Does somebody use this host's address or MAC address, or two hosts the same?"""
     if answer := unknown_without_agent(host):
         return answer
-    found = [f"{p['name']}: {p.get('conflict') or 'in conflict'}"
+    found = [f"{who(p)}: {p.get('conflict') or 'in conflict'}"
              for p in host.peers if p["state"] == "conflict"]  # fmt: skip
     if found:
         return Result("fault", named(found),
@@ -150,7 +152,3 @@ def _heard(host: Host, peer: dict[str, Any], key: str) -> bool:
 
 def _silent(host: Host, peer: dict[str, Any], key: str) -> bool:
     return not _heard(host, peer, key)
-
-
-def _names(peers: list[dict[str, str]]) -> list[str]:
-    return [peer["name"] for peer in peers]

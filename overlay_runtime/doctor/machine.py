@@ -10,7 +10,7 @@ from overlay_runtime.doctor.model import Host, Result, named
 
 _MACHINES = {"VMware": "VMware", "Microsoft Corporation": "Hyper-V", "QEMU": "QEMU",
              "innotek": "VirtualBox", "Xen": "Xen", "Nutanix": "Nutanix"}  # fmt: skip
-_HEARD_FOR = 60.0
+_HEARD_FOR = 35.0
 _OFFLOADS = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
 _NOT_BEFORE = 1_735_689_600
 """2025-01-01: this program is younger."""
@@ -105,13 +105,14 @@ def clock(host: Host) -> Result:
         least = max(_NOT_BEFORE, built.stat().st_mtime)
     except OSError:
         least = _NOT_BEFORE
-    breaks = "nothing of the overlay depends on it, but the times in logs are wrong, and TLS may "
+    remedy = (
+        "nothing of the overlay depends on it, but the times in logs are wrong, and TLS may fail: "
+        "see that an NTP server can be reached: timedatectl"
+    )
     if host.wall < least:
-        return Result("warning", f"the clock says {shown}, before this image was made",
-                      f"{breaks}fail: see that an NTP server can be reached: timedatectl")  # fmt: skip
+        return Result("warning", f"the clock says {shown}, before this image was made", remedy)
     if (host.root / "run/systemd/timesync").is_dir():
         if (host.root / "run/systemd/timesync/synchronized").exists():
             return Result("ok", f"synchronised, {shown}")
-        return Result("warning", f"not synchronised since boot, {shown}",
-                      f"{breaks}fail: see that an NTP server can be reached: timedatectl")  # fmt: skip
+        return Result("warning", f"not synchronised since boot, {shown}", remedy)
     return Result("unknown", f"{shown}; systemd-timesyncd isn't in charge of the clock")

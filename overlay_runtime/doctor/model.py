@@ -118,6 +118,12 @@ def named(items: Sequence[str], most: int = 4) -> str:
     return ", ".join(items[:most]) + more
 
 
+def who(peer: dict[str, Any]) -> str:
+    """Return how a person finds a peer: names alone are often the same on many hosts."""
+    name = "".join(c if c.isprintable() else "?" for c in peer["name"])
+    return f"{name} ({peer['address'] or peer.get('id')})"
+
+
 def unknown_without_agent(host: Host) -> Result | None:
     """Return the answer of checks that need a running agent, if there is none."""
     return None if host.running else Result("unknown", "the agent is not running")

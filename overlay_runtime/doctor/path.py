@@ -6,7 +6,7 @@ from typing import Any
 
 from overlay_runtime import OUR_LINKS
 from overlay_runtime.doctor.filters import blocking_rules
-from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent
+from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent, who
 from overlay_runtime.table import kubernetes_mtu
 
 
@@ -15,9 +15,12 @@ def vxlan_port_blocked(host: Host) -> Result:
     if answer := unknown_without_agent(host):
         return answer
     port = host.overlay["port"]
-    if others := _other_vxlans(host, port):
+    others = _other_vxlans(host, port)
+    missing = OUR_LINKS - {link.get("ifname") for link in host.links}
+    if others and missing:
         return Result(
-            "fault", f"another VXLAN device of this host uses UDP port {port}: {named(others)}",
+            "fault", f"another VXLAN device of this host uses UDP port {port}: {named(others)}; "
+            f"{named(sorted(missing))} can't be made",
             "two can't share one: set another `port` on every host, or another for that one "
             "(Calico: vxlanPort; flannel: Backend.Port)",
         )  # fmt: skip
@@ -27,7 +30,7 @@ def vxlan_port_blocked(host: Host) -> Result:
     peers = _probed(host)
     if host.probes is None or not peers:
         return Result("unknown", host.why_no_probes or "no other host is heard")
-    silent = [p["name"] for p in peers if not host.probes[p["id"]].small]
+    silent = [who(p) for p in peers if not host.probes[p["id"]].small]
     if not silent:
         return Result("ok", f"packets get across to {len(peers)} of {len(peers)} hosts probed")
     remedy = (
@@ -49,7 +52,7 @@ def path_mtu(host: Host) -> Result:
     narrow = [(p, largest) for p, largest in narrow if largest < mtu]
     if not narrow:
         return Result("ok", f"packets of {mtu} bytes get across to {len(peers)} hosts")
-    texts = [f"{p['name']} {largest} bytes" for p, largest in narrow]
+    texts = [f"{who(p)} {largest} bytes" for p, largest in narrow]
     least = min(largest for _, largest in narrow)
     known = all(_known_to_agent(p, largest) for p, largest in narrow)
     verdict: Verdict = "warning" if known else "fault"

@@ -49,8 +49,8 @@ def resolved(host: Host) -> Result:
     path = host.root / "etc/resolv.conf"
     target = str(path.readlink()) if path.is_symlink() else "a file of its own"
     if "systemd/resolve/" not in target:
-        return Result("warning", f"/etc/resolv.conf is {target}: programs don't ask resolved",
-                      "ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf")  # fmt: skip
+        remedy = "ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf"
+        return Result("warning", f"programs don't ask it: /etc/resolv.conf is {target}", remedy)
     return Result("ok", "runs, and /etc/resolv.conf leads to it")
 
 

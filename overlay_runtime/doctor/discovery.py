@@ -71,13 +71,10 @@ def beacon_port_blocked(host: Host) -> Result:
         "security groups, and on the hosts themselves"
     )
     if lost and len(lost) == len(host.peers):
-        since = max(p["last_seen"] for p in lost)
-        text = (
-            f"no host has been heard for {host.now - since:.0f} s: {named([who(p) for p in lost])}"
-        )
-        verdict: Verdict = (
-            "fault" if len(lost) > 1 else "warning"
-        )  # a single one may be switched off
+        silent = host.now - max(p["last_seen"] for p in lost)
+        text = f"no host has been heard for {silent:.0f} s: {named([who(p) for p in lost])}"
+        # A single one may be switched off.
+        verdict: Verdict = "fault" if len(lost) > 1 else "warning"
         return Result(verdict, text, remedy)
     counters = host.status.get("counters") or {}
     if not host.peers and counters.get("beacons_sent", 0) > 20:

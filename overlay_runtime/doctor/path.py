@@ -16,11 +16,11 @@ def vxlan_port_blocked(host: Host) -> Result:
         return answer
     port = host.overlay["port"]
     others = _other_vxlans(host, port)
-    missing = OUR_LINKS - {link.get("ifname") for link in host.links}
+    missing = OUR_LINKS - {x.get("ifname") for x in host.links if "UP" in x.get("flags", ())}
     if others and missing:
         return Result(
             "fault", f"another VXLAN device of this host uses UDP port {port}: {named(others)}; "
-            f"{named(sorted(missing))} can't be made",
+            f"{named(sorted(missing))} can't be used",
             "two can't share one: set another `port` on every host, or another for that one "
             "(Calico: vxlanPort; flannel: Backend.Port)",
         )  # fmt: skip

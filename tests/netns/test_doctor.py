@@ -150,7 +150,7 @@ def test_two_halves_that_meet_with_one_address(lab: Lab) -> None:
 
 def test_a_physical_network_in_the_overlays_range(lab: Lab) -> None:
     one, _ = _pair(lab)
-    one.ip("link", "add", "office", "type", "dummy")
+    one.ip("link", "add", "office", "type", "bridge")
     one.ip("address", "add", "100.64.193.254/24", "dev", "office")
     verdict, found = _verdict(one, "cidr-overlap")
     assert (verdict, "100.64.193.254/24 on office" in found) == ("fault", True), found

@@ -15,6 +15,7 @@ import secrets
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
@@ -27,6 +28,7 @@ from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
+from overlay_runtime.counters import Counters
 from overlay_runtime.errors import KernelError
 from overlay_runtime.firewall.guard import Guard
 from overlay_runtime.identity import find_identity
@@ -38,9 +40,10 @@ from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.paths import Paths
 from overlay_runtime.peers import Peer, PeerTable, physical_addresses
 from overlay_runtime.physical import Physical
-from overlay_runtime.report import keep_alive, report_ready, status
+from overlay_runtime.report import Teller, keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
-from overlay_runtime.status import StatusWriter, boottime
+from overlay_runtime.status import boottime
+from overlay_runtime.status_writer import StatusWriter
 from overlay_runtime.waiting import within
 
 log = logging.getLogger(__name__)
@@ -83,7 +86,9 @@ class Agent:
         self._netlink = Netlink()
         self.physical = Physical(self._netlink, config.interface, self.started)
         self.applier = Applier(self._netlink)
-        self._status = StatusWriter(paths.status, lambda: status(self))
+        self.counters = self.applier.counters = Counters()
+        self._teller = Teller(Path(config.metrics_file) if config.metrics_file else paths.metrics)
+        self._status = StatusWriter(paths.status, lambda: status(self), self._teller.tell)
         self._schedule = Schedule(self._announce, lambda: self.exchange.retry())
         self.static = StaticPeers(config.peers, self._schedule.poke)
         self.own = Acquisition(
@@ -103,6 +108,7 @@ class Agent:
             self._peer_changed,
             boottime,
         )
+        self.exchange.counters = self.counters
         self.exchange.is_ours = self._is_ours
         self.exchange.unsure = self._unsure
         self.guard = Guard(paths.firewall, config, self._look_again)
@@ -114,9 +120,12 @@ class Agent:
                  self.table.own_id, self.own.cidr, self.config.vni, self.config.port,
                  self.loaded.origin)  # fmt: skip
         events = KernelEvents(self._kernel_changed, self._is_ours, self._netlink.port)
+        events.counters = self.counters
         tasks = [asyncio.create_task(self._rounds()), asyncio.create_task(keep_alive(self))]
         tasks += [asyncio.create_task(self._acquire())]
         tasks += [asyncio.create_task(self._paths.run(self._full_sizes))]
+        if self.config.metrics_listen:
+            tasks.append(asyncio.create_task(self._teller.serve(self.config.metrics_listen)))
         self.static.start()
         self._schedule.poke()
         self._status.write()
@@ -163,6 +172,7 @@ class Agent:
                 self.kernel_problem, self.applied = str(error), False
                 log.warning("kernel: %s", error)
             self.round_ended = time.monotonic()
+            self.counters.rounds += 1
             self._looked.set()
             self._paths.look_again()
             self._status.changed()
@@ -188,6 +198,7 @@ class Agent:
         self.table.update(physical.nics, self.own.address, now)
         for peer in self.table.peers.values():
             if peer.transport != before.get(peer.id):
+                self.counters.transport_changes += peer.id in before
                 self._unsure(peer.transport.remote if peer.transport else None)
         if self.own.address is None and (physical.overlap or not physical.nics):
             return
@@ -243,6 +254,7 @@ class Agent:
         if peer is None or peer.transport is None or not self.applied:
             self._look_again()
             return
+        self.counters.transport_changes += 1
         self._unsure(peer.transport.remote)
         self.guard.admit(peer)
         self.applier.refresh(forwarding([peer], self.applier.ipv6))

@@ -39,6 +39,11 @@ class Paths:
         return self.run_dir / "sources.json"
 
     @property
+    def metrics(self) -> Path:
+        """The metrics (0644) in Prometheus' text format."""
+        return self.run_dir / "metrics.prom"
+
+    @property
     def status(self) -> Path:
         """The status file (0644), written by the agent and read by everybody."""
         return self.run_dir / "status.json"

@@ -62,6 +62,11 @@ class Peer:
     conflict: str | None = None
     yours: IPAddress | None = None
     """The overlay address that the peer remembers for this host."""
+    heard_broadcast: float | None = None
+    """When one of its beacons last came by broadcast or multicast; the next the same by unicast."""
+    heard_unicast: float | None = None
+    hears_us: float | None = None
+    """When it last told that it hears what we send by broadcast or multicast."""
     path_mtu: int | None = None
     """The largest IP packet, in bytes, that is known to reach it by `transport` (pathmtu.py)."""
 
@@ -78,6 +83,10 @@ class Peer:
     def lost(self, now: float) -> bool:
         """Whether it has been silent for too long to be called alive."""
         return now - self.last_seen > HEARD_FOR
+
+    def hears_all(self, now: float) -> bool:
+        """Whether we lately heard what it sends by broadcast or multicast."""
+        return self.heard_broadcast is not None and now - self.heard_broadcast <= HEARD_FOR
 
     def heard_lately(self, now: float) -> dict[tuple[int, ipaddress.IPv6Address], float]:
         """Return the part of `heard_ll` that still counts."""
@@ -114,6 +123,7 @@ class PeerTable:
         if beacon.echo:  # only what is sent to one host can say what is remembered of it
             changed |= peer.yours != beacon.yours
             peer.yours = beacon.yours
+            peer.hears_us = now if beacon.hears_all else None
             before = peer.confirmed
             peer.confirmed = {
                 a: at for a, at in before.items() if a in beacon.heard or now - at <= _CONFIRMED_FOR
@@ -131,6 +141,10 @@ class PeerTable:
         if peer is None:
             return False
         before = len(peer.heard_ll), len(peer.heard_v4), len(peer.confirmed)
+        if beacon.to_all:
+            peer.heard_broadcast = now
+        else:
+            peer.heard_unicast = now
         peer.confirmed |= dict.fromkeys(beacon.heard, now)
         # The signed body says where the peer is; the packet's source only which of those it used.
         if isinstance(source, ipaddress.IPv6Address):

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overlay_runtime import BRIDGE, address
+from overlay_runtime.changes import changes
+from overlay_runtime.exporter import MetricsFile, MetricsServer
+from overlay_runtime.logs import event
+from overlay_runtime.metrics import render
 from overlay_runtime.notify import notify, watchdog_interval
-from overlay_runtime.status import boottime, peers_status
+from overlay_runtime.status import boottime
+from overlay_runtime.status_writer import peers_status
 
 if TYPE_CHECKING:
     from overlay_runtime.agent import Agent
 
+log = logging.getLogger(__name__)
+
 _READY_AT_LATEST = 30.0
+_LISTEN_AGAIN = 5.0
 _STUCK_AFTER = 90.0
 """A round comes at least every 30 s and is given 60."""
 
@@ -57,6 +67,7 @@ def status(agent: Agent) -> dict[str, Any]:
         "state": state,
         "problems": problems(agent),
         "pid": os.getpid(),
+        "started": round(agent.started, 3),
         "host": {
             "id": agent.table.own_id,
             "name": socket.gethostname(),
@@ -87,8 +98,63 @@ def status(agent: Agent) -> dict[str, Any]:
             "dropped": agent.guard.dropped(),
         },
         "strangers": [{"id": i, "reason": r} for i, r in agent.table.strangers.items()],
+        "duplicates": _duplicates(agent),
+        "foreign": [
+            {"source": str(source), "seen": round(at, 3)}
+            for source, at in agent.exchange.foreign().items()
+        ],
+        "counters": agent.counters.as_dict(),
         "sources": agent.loaded.sources,
     }
+
+
+def _duplicates(agent: Agent) -> list[dict[str, str]]:
+    if not agent.exchange.duplicate:
+        return []
+    why = f"signs with this host's identity ({agent.own.identity.source})"
+    return [{"id": agent.table.own_id, "name": agent.exchange.duplicate, "why": why}]
+
+
+class Teller:
+    """Tells others what status says: the journal what happened, Prometheus what is."""
+
+    def __init__(self, metrics: Path) -> None:
+        """`metrics` is the file for the metrics."""
+        self._last: dict[str, Any] | None = None
+        self._file = MetricsFile(metrics)
+
+    def tell(self, status: dict[str, Any]) -> None:
+        """Log what changed since the last call, and write the metrics.
+
+        Problems are logged where they are found.
+        """
+        for change in changes(self._last, status):
+            if not change.event.startswith("problem"):
+                event(log, change)
+        self._last = status
+        self._file.write(self.metrics())
+
+    def metrics(self) -> str:
+        """Return the metrics of the last status, as old as they are now."""
+        return render(self._last, boottime()) if self._last else ""
+
+    async def serve(self, listen: str) -> None:
+        """Serve the metrics by HTTP until cancelled; wait for an address or port to be free."""
+        server = MetricsServer(listen, self.metrics)
+        told = False
+        try:
+            while True:
+                try:
+                    await server.start()
+                    break
+                except OSError as error:
+                    if not told:
+                        log.warning("metrics can't be served at %s: %s", listen, error.strerror)
+                    told = True
+                    await asyncio.sleep(_LISTEN_AGAIN)
+            await asyncio.Event().wait()
+        finally:
+            server.close()
 
 
 def report_ready(agent: Agent) -> None:

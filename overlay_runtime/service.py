@@ -13,7 +13,7 @@ from overlay_runtime.config.load import Loaded, fault_of, load
 from overlay_runtime.errors import ConfigError, OverlayError
 from overlay_runtime.notify import notify
 from overlay_runtime.paths import Paths
-from overlay_runtime.status import write_status
+from overlay_runtime.status_writer import write_status
 
 log = logging.getLogger(__name__)
 

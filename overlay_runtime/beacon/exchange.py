@@ -14,6 +14,7 @@ from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.freshness import Freshness, RateLimit, Verdict
 from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import BadBeacon, Beacon, MalformedBeacon, decode, encode
+from overlay_runtime.counters import Counters
 from overlay_runtime.peers import HEARD_FOR, MAX_PEERS, Peer, PeerTable, Transport
 from overlay_runtime.recent import Recent
 from overlay_runtime.underlay import Nic
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _ANSWERS_PER_HOST = (2.0, 6.0)
 _ANSWERS_IN_ALL = (400.0, 400.0)
+_MOST_FOREIGN, _FOREIGN_FOR = 32, 300.0
 _UNICASTS_A_ROUND = 64
 """Regular beacons go to so many peers by unicast, in turn: to each of 1000 hosts from each of 1000
 hosts would be a storm. A change is told to every peer at once all the same."""
@@ -60,14 +62,19 @@ class BeaconExchange:
         """Set when another living host signs with this host's id (a cloned disk)."""
         self.unsent: set[IPAddress] = set()
         """Whom the last announcement missed, for want of a route: see `retry`."""
-        self.bad = 0
-        """Datagrams refused: not signed with our secret, or malformed."""
+        self.counters = Counters()
+        self._foreign: Recent[IPAddress, float] = Recent(_MOST_FOREIGN)
         self._malformed: tuple[str, float] | None = None
 
     def malformed(self) -> str | None:
         """Tell of a host that lately sent a beacon with our secret that can't be understood."""
         lately = self._malformed and self._clock() - self._malformed[1] <= HEARD_FOR
         return self._malformed[0] if self._malformed and lately else None
+
+    def foreign(self) -> dict[IPAddress, float]:
+        """Return who lately sent what isn't signed with our secret to our port, and when."""
+        now = self._clock()
+        return {source: at for source, at in self._foreign.items() if now - at <= _FOREIGN_FOR}
 
     def announce(
         self, nics: Iterable[Nic], static: Iterable[IPAddress], *, everyone: bool, ask: bool = False
@@ -117,26 +124,31 @@ class BeaconExchange:
         """Take in a datagram. Never raises: whatever it is, it came from outside."""
         if self.is_ours(ifindex):
             return  # the overlay must not discover itself through itself
+        self.counters.beacons_received += 1
         try:
             beacon = decode(data, self._key)
         except BadBeacon as error:
-            self.bad += 1
             if isinstance(error, MalformedBeacon):
+                self.counters.beacons_malformed += 1
                 text = f"a beacon from {source}, signed with our secret, is not understood: {error}"
                 self._malformed = (f"{text}; another version?", self._clock())
+            else:
+                self.counters.beacons_bad += 1
+                self._foreign.put(source, self._clock())
             log.debug("datagram from %s refused: %s", source, error)
             return
         own = self._describe()
         if beacon.host == own.host and beacon.boot == own.boot:
             return  # our own broadcast
         if beacon.echo != own.boot:  # made for another host: what it knows of that one isn't ours
-            beacon = replace(beacon, echo=None, yours=None, heard=())
+            beacon = replace(beacon, echo=None, yours=None, heard=(), hears_all=False)
         verdict = self._freshness.judge(beacon)
         now = self._clock()
         if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
             self._answer(beacon, source, ifindex, now, ask=verdict is Verdict.UNPROVEN)
         if verdict is Verdict.LATE and self._table.heard_path(beacon, source, ifindex, now):
             self._changed(beacon.host)
+        self.counters.beacons_stale += verdict is not Verdict.FRESH
         if verdict is Verdict.FRESH:
             self._believe(own, beacon, source, ifindex, now)
 
@@ -169,6 +181,7 @@ class BeaconExchange:
         limit = self._per_host.get(beacon.host) or RateLimit(*_ANSWERS_PER_HOST)
         self._per_host.put(beacon.host, limit)
         if not limit.allow(now) or not self._in_all.allow(now):
+            self.counters.beacons_dropped += 1
             return
         known = self._table.peers.get(beacon.host)
         if ask and isinstance(source, ipaddress.IPv4Address):
@@ -178,14 +191,16 @@ class BeaconExchange:
             heard |= {ipaddress.IPv6Address(int(source))}
         answer = replace(
             self._describe(), echo=beacon.boot, ask=ask, yours=known.address if known else None,
-            heard=tuple(sorted(heard)),
+            heard=tuple(sorted(heard)), hears_all=known is not None and known.hears_all(now),
         )  # fmt: skip
         self.sockets.unicast(self._sealed(answer), source, ifindex)
 
     def _send_to(self, peer: Peer, beacon: Beacon, path: Transport, now: float) -> bool:
         boot = self._freshness.trusted_boot(peer.id)
         heard = tuple(sorted(_heard(peer, now)))
-        directed = replace(beacon, echo=boot, yours=peer.address, heard=heard)
+        directed = replace(
+            beacon, echo=boot, yours=peer.address, heard=heard, hears_all=peer.hears_all(now)
+        )
         return self._unicast(directed, path.remote, path.via)
 
     def _unicast(self, beacon: Beacon, remote: IPAddress, nic: int | None = None) -> bool:
@@ -200,6 +215,7 @@ class BeaconExchange:
 
     def _sealed(self, beacon: Beacon) -> bytes:
         self._seq += 1
+        self.counters.beacons_sent += 1
         return encode(replace(beacon, seq=self._seq), self._key)
 
 

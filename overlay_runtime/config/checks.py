@@ -65,6 +65,27 @@ def text(value: Value) -> str:
     return value.data
 
 
+def absolute_path(value: Value) -> str:
+    """Check for a path that node_exporter would read."""
+    path = text(value)
+    if not path.startswith("/") or not path.endswith(".prom") or "\0" in path or "/../" in path:
+        raise Wrong(f"found {shown(value)}")
+    return path
+
+
+def listen_address(value: Value) -> str:
+    """Check for an IP address and a port."""
+    host, colon, port = text(value).rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise Wrong(f"found {shown(value)}") from None
+    right = colon and port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535
+    if not right or (address.version == 6) != host.startswith("["):
+        raise Wrong(f"found {shown(value)}")
+    return f"{host}:{int(port)}"
+
+
 def boolean(value: Value) -> bool:
     """Check for true or false; not for text that looks like it."""
     if not isinstance(value.data, bool):

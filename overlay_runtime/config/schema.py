@@ -114,6 +114,24 @@ class OverlayConfig:
             "through a host from outside: an nftables table of its own, `inet edge_overlay`.",
         ),
     )
+    metrics_file: str | None = field(
+        default=None,
+        metadata=_about(
+            checks.absolute_path,
+            "an absolute path that ends with .prom",
+            "Where to write metrics for node_exporter's textfile collector, instead of "
+            "/run/edge-overlay/metrics.prom. The service must be allowed to write there.",
+        ),
+    )
+    metrics_listen: str | None = field(
+        default=None,
+        metadata=_about(
+            checks.listen_address,
+            "an IP address and a port, such as '127.0.0.1:9797' or '[::1]:9797'",
+            "Where to serve metrics by HTTP as well, at `/metrics`. Whoever reaches it can read "
+            "the hosts' names and addresses.",
+        ),
+    )
     insecure: bool = field(
         default=False,
         metadata=_about(
@@ -137,9 +155,13 @@ class Setting:
 def settings() -> tuple[Setting, ...]:
     """Return every key of the `overlay:` block, in the order of the documents."""
     return tuple(
-        Setting(item.name, item.default, item.metadata["expected"], item.metadata["help"])
+        Setting(_key(item.name), item.default, item.metadata["expected"], item.metadata["help"])
         for item in dataclasses.fields(OverlayConfig)
     )
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -209,7 +231,7 @@ def _read_block(entry: Entry) -> tuple[OverlayConfig | None, list[Problem]]:
         what = f"`{BLOCK}` is {block.kind()}" if block.data is not None else f"`{BLOCK}` is empty"
         remedy = "write at least `secret: …` below it, indented"
         return None, [Problem(entry.key, what, "keys and values", remedy)]
-    fields = {item.name: item for item in dataclasses.fields(OverlayConfig)}
+    fields = {_key(item.name): item for item in dataclasses.fields(OverlayConfig)}
     found: list[Problem] = []
     values: dict[str, Any] = {}
     for name, item in block.data.items():
@@ -217,7 +239,7 @@ def _read_block(entry: Entry) -> tuple[OverlayConfig | None, list[Problem]]:
             found.append(_unknown(name, item, list(fields)))
             continue
         try:
-            values[name] = fields[name].metadata["check"](item.value)
+            values[fields[name].name] = fields[name].metadata["check"](item.value)
         except Wrong as wrong:
             at = (wrong.at or item.value).position
             found.append(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.address import IPAddress
+from overlay_runtime.counters import Counters
 from overlay_runtime.errors import KernelError
 from overlay_runtime.kernel import diff
 from overlay_runtime.kernel import messages as rtnl
@@ -49,8 +50,7 @@ class Applier:
         """What the last `apply` could not set, in words."""
         self.notes: list[str] = []
         """The same, where trying again soon would not help."""
-        self.corrections = 0
-        """How many changes were made since the start."""
+        self.counters = Counters()
         self._refused_sysctls: set[str] = set()
         self._indexes: dict[str, int] = {}
         self._have = Forwarding()
@@ -82,7 +82,7 @@ class Applier:
         entries = _possible(want.forwarding, indexes)
         count += self._forward(diff.steps(entries, self._have, settling))
         count += self._peer_routes(want.routes, bridge)
-        self.corrections += count
+        self.counters.kernel_corrections += count
         return count
 
     def remotes(self) -> set[str]:
@@ -94,7 +94,7 @@ class Applier:
         what the last `apply` found there. Returns the number of corrections."""
         entries = _possible(want, self._indexes)
         count = self._forward(diff.steps(entries, diff.about(entries, self._have), None))
-        self.corrections += count
+        self.counters.kernel_corrections += count
         return count
 
     def forget_neighbour(self, index: int, address: IPAddress) -> None:
@@ -256,6 +256,7 @@ class Applier:
         return 1
 
     def _failed(self, what: str, error: NetlinkError) -> None:
+        self.counters.kernel_refusals += 1
         self.problems.append(f"the kernel refused to {what}: {error.strerror}")
 
 

@@ -13,6 +13,8 @@ import socket
 import struct
 from collections.abc import Callable
 
+from overlay_runtime.counters import Counters
+
 _RTMGRP_LINK, _RTMGRP_NEIGH = 0x1, 0x4
 _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV4_ROUTE = 0x10, 0x40
 _RTMGRP_IPV6_IFADDR, _RTMGRP_IPV6_ROUTE = 0x100, 0x400
@@ -39,6 +41,7 @@ class KernelEvents:
     ) -> None:
         """`ours` tells whether an ifindex is one of our links: others' neighbours are noise.
         `own_port` is the port id of the socket that our own requests come from."""
+        self.counters = Counters()
         self._own_port = own_port
         self._changed = changed
         self._ours = ours
@@ -62,6 +65,7 @@ class KernelEvents:
                 except OSError as error:
                     if error.errno != errno.ENOBUFS:
                         raise
+                    self.counters.netlink_overruns += 1
                     urgencies.add(True)  # events got lost: whatever they were, look at everything
         if urgencies:
             self._changed(True in urgencies)

@@ -50,7 +50,7 @@ def test_edge_layer_carries_runtime_and_secret(output: Path, tmp_path: Path) -> 
     assert modes["/usr/lib/edge-overlay/user-data"] == "-rw-------"
     assert modes["/usr/bin/edge-overlay"] == "-rwxr-xr-x"
     assert "/usr/lib/edge-overlay/vendor/yaml/__init__.py" in modes
-    assert "/usr/lib/edge-overlay/overlay_runtime/cli.py" in modes
+    assert "/usr/lib/edge-overlay/overlay_runtime/cli/__init__.py" in modes
     assert not [name for name in modes if name.endswith((".so", ".pyc"))]
     assert {line.split()[1] for line in listing.splitlines() if "/" in line} == {"0/0"}
     text = sh("unsquashfs", "-cat", layer, "usr/lib/edge-overlay/user-data")

@@ -211,6 +211,18 @@ class Lab:
         port = self._plugged[(host.name, nic)]
         run("ip", "-n", self._switch, "link", "set", port, *settings)
 
+    def switch_port(self, host: Host, *settings: str, nic: str = "eth0") -> None:
+        """Change how the switch treats a NIC's port (bridge link set)."""
+        port = self._plugged[(host.name, nic)]
+        run("bridge", "-n", self._switch, "link", "set", "dev", port, *settings)
+
+    def join(self, one: str, other: str) -> None:
+        """Plug a cable between two segments."""
+        ends = [f"j{next(self._ports)}" for _ in range(2)]
+        run("ip", "-n", self._switch, "link", "add", ends[0], "type", "veth", "peer", ends[1])
+        for end, segment in zip(ends, (one, other), strict=True):
+            run("ip", "-n", self._switch, "link", "set", end, "master", f"br-{segment}", "up")
+
     def all_up(self, seconds: float = 15.0) -> None:
         """Wait until every agent is up and every host with the same secret knows every other."""
         for host in self.hosts:

@@ -11,7 +11,8 @@ import pytest
 
 from overlay_runtime.cli import main
 from overlay_runtime.state import State, StateStore
-from overlay_runtime.status import boottime, write_status
+from overlay_runtime.status import boottime
+from overlay_runtime.status_writer import write_status
 from overlay_runtime.table import age
 from tests.unit.runtime.samples import CIDR
 

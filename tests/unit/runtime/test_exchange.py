@@ -229,7 +229,7 @@ def test_garbage_is_counted_and_our_own_links_are_not_heard() -> None:
     segment = _Segment()
     one, two = _Host(segment, 1), _Host(segment, 2)
     one.exchange.received(b"garbage", two.address, 2)
-    assert one.exchange.bad == 1
+    assert one.exchange.counters.beacons_bad == 1
     assert one.exchange.malformed() is None
     header, body = encode(beacon(), KEY)[:40], b'{"version": 3}'
     signed = header + hmac.digest(KEY, header + body, "sha256") + body
@@ -239,3 +239,21 @@ def test_garbage_is_counted_and_our_own_links_are_not_heard() -> None:
     two.announce()
     segment.settle()
     assert one.table.peers == {}
+
+
+def test_what_is_counted_and_who_is_foreign() -> None:
+    segment = _Segment()
+    one, two = _Host(segment, 1), _Host(segment, 2)
+    one.announce()
+    segment.settle()
+    for host in (one, two):
+        counters = host.exchange.counters
+        assert counters.beacons_sent >= 1
+        assert counters.beacons_received >= 1
+        assert counters.beacons_bad == counters.beacons_malformed == 0
+    assert two.exchange.counters.beacons_stale >= 1  # the first of a boot is never believed
+    one.exchange.received(
+        encode(beacon(7), derive_key("another cluster's secret")), V4("10.9.0.7"), 2
+    )
+    assert one.exchange.counters.beacons_bad == 1
+    assert list(one.exchange.foreign()) == [V4("10.9.0.7")]

@@ -1,0 +1,97 @@
+"""What can be written after `edge-overlay`: the man page and the completion are tested against it.
+
+Imports nothing of the program: `--help` and completion must be quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from overlay_runtime import __version__
+
+EXIT_CODES = {
+    0: "done; for status and wait: the overlay is up; for doctor: no fault",
+    1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer",
+    64: "the command line is wrong (2 if it can't be read at all)",
+    70: "a fault of this program",
+    71: "the kernel refused something that the overlay can't do without",
+    74: "the stored address can't be read or written",
+    78: "the overlay block of user-data is wrong",
+    130: "ended by Ctrl-C",
+}
+"""After sysexits(3), but for 1 and 130."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser; its results have `handler`, "module:function" below `cli`."""
+    parser = argparse.ArgumentParser(
+        prog="edge-overlay",
+        description="Keeps the overlay network scbr-100 of an Edge host: a stable address for this "
+        "host, whatever the physical network does to it.",
+        epilog="Settings are in the `overlay:` block of user-data. Exit codes: "
+        + "; ".join(f"{code}: {text}" for code, text in EXIT_CODES.items())
+        + ". See edge-overlay(8).",
+    )
+    parser.add_argument("--version", action="version", version=f"edge-overlay {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _for_people(commands)
+    _for_scripts(commands)
+    _for_units(commands)
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str, handler: str, text: str, more: str = "", *, json: bool = False,
+) -> argparse.ArgumentParser:  # fmt: skip
+    sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {more}")
+    sub.set_defaults(handler=handler)
+    sub.add_argument("--root", default="/", help=argparse.SUPPRESS)
+    sub.add_argument("--run-dir", metavar="DIR", help="instead of /run/edge-overlay")
+    sub.add_argument("--state-dir", metavar="DIR", help="instead of /var/lib/edge-overlay")
+    if json:
+        sub.add_argument("--json", action="store_true", help="for programs")
+    return sub
+
+
+def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _add(commands, "status", "status:status", "show hosts, addresses and problems",
+         "Exit code 0 when the overlay is up, else 1. What needs attention stands first.",
+         json=True)  # fmt: skip
+    peers = _add(commands, "peers", "peers:peers", "show how each host is reached, and since when",
+                 json=True)  # fmt: skip
+    peers.add_argument("peer", nargs="?", metavar="NAME|ADDRESS|ID", help="one host, in full")
+    _add(commands, "watch", "watch:watch", "show what happens, as it happens",
+         "On a terminal a view that follows (q or Ctrl-C leaves); else a line for each change.",
+         json=True)  # fmt: skip
+    doctor = _add(
+        commands, "doctor", "doctor:doctor", "look for what is wrong, and say how to mend it",
+        "Exit code 0 without a fault, else 1. As root it also sends probes across the overlay.",
+        json=True,
+    )  # fmt: skip
+    doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these; default: all")
+    reset = _add(commands, "reset", "reset:reset",
+                 "forget the stored address, so that another can be claimed")  # fmt: skip
+    reset.add_argument("--yes", action="store_true", help="don't ask")
+
+
+def _for_scripts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    address = _add(commands, "address", "lookup:field", "print this host's overlay address")
+    address.set_defaults(field="address")
+    vip = _add(commands, "vip", "lookup:field",
+               "print the cluster's virtual address, the first of the range")  # fmt: skip
+    vip.set_defaults(field="vip")
+    wait = _add(commands, "wait", "lookup:wait", "wait until the overlay is up",
+                "Exit code 1 when it isn't in time, or can't be.")  # fmt: skip
+    wait.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS",
+                      help="default: %(default)s")  # fmt: skip
+
+
+def _for_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, text in (
+        ("run", "run the agent (the service edge-overlay does this)"),
+        ("gather", "find user-data at boot (edge-overlay-gather does this)"),
+    ):
+        sub = _add(commands, name, f"service:{name}", text)
+        sub.add_argument("--identity", metavar="TEXT", help="instead of the hardware's identity")
+        sub.add_argument("--debug", action="store_true", help="log every step")

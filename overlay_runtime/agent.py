@@ -23,6 +23,7 @@ from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.exchange import BeaconExchange
 from overlay_runtime.beacon.pathmtu import MAGIC as PATH_PROBE
 from overlay_runtime.beacon.pathmtu import PathMtu
+from overlay_runtime.beacon.rounds import interval
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
 from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
@@ -32,13 +33,15 @@ from overlay_runtime.counters import Counters
 from overlay_runtime.errors import KernelError
 from overlay_runtime.firewall.guard import Guard
 from overlay_runtime.identity import find_identity
+from overlay_runtime.inherit import inherited
 from overlay_runtime.kernel.apply import Applier
 from overlay_runtime.kernel.desired import desired, forwarding, overhead, overlay_mtu
 from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.paths import Paths
-from overlay_runtime.peers import Peer, PeerTable, physical_addresses
+from overlay_runtime.peer import Peer, physical_addresses
+from overlay_runtime.peers import PeerTable
 from overlay_runtime.physical import Physical
 from overlay_runtime.report import Teller, keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
@@ -89,7 +92,12 @@ class Agent:
         self.counters = self.applier.counters = Counters()
         self._teller = Teller(Path(config.metrics_file) if config.metrics_file else paths.metrics)
         self._status = StatusWriter(paths.status, lambda: status(self), self._teller.tell)
-        self._schedule = Schedule(self._announce, lambda: self.exchange.retry())
+        self._schedule = Schedule(
+            self._announce,
+            lambda: self.exchange.retry(),
+            lambda: self.exchange.tell_news(),
+            lambda: interval(len(self.table.peers)),
+        )
         self.static = StaticPeers(config.peers, self._schedule.poke)
         self.own = Acquisition(
             config,
@@ -99,10 +107,12 @@ class Agent:
             lambda: self._announce(everyone=True),
         )
         identity = self.own.identity
-        self.table = PeerTable(identity.host_id, identity.mac(BRIDGE))
-        key = derive_key(None if config.insecure else config.secret)
+        self.table = PeerTable(identity.host_id, identity.mac(BRIDGE), self.started)
+        keys = [derive_key(None if config.insecure else config.secret)]
+        if config.previous_secret:
+            keys.append(derive_key(config.previous_secret))
         self.exchange = BeaconExchange(
-            key,
+            keys,
             self._describe,
             self.table,
             self._peer_changed,
@@ -111,8 +121,9 @@ class Agent:
         self.exchange.counters = self.counters
         self.exchange.is_ours = self._is_ours
         self.exchange.unsure = self._unsure
+        self.exchange.reverted = self._reverted
         self.guard = Guard(paths.firewall, config, self._look_again)
-        self._paths = PathMtu([key], self._probe, self._look_again_for, boottime)
+        self._paths = PathMtu(keys, self._probe, self._look_again_for, boottime)
 
     async def run(self) -> None:
         """Run until cancelled. Raises nothing that a later round could mend."""
@@ -126,6 +137,7 @@ class Agent:
         tasks += [asyncio.create_task(self._paths.run(self._full_sizes))]
         if self.config.metrics_listen:
             tasks.append(asyncio.create_task(self._teller.serve(self.config.metrics_listen)))
+        self.exchange.later = asyncio.get_running_loop().call_later
         self.static.start()
         self._schedule.poke()
         self._status.write()
@@ -193,6 +205,8 @@ class Agent:
 
     def _round(self) -> None:
         self._glance()
+        if not self._looked.is_set():
+            self.table.inherit(inherited(self._netlink, self.physical))
         now, physical = boottime(), self.physical
         before = {peer.id: peer.transport for peer in self.table.peers.values()}
         self.table.update(physical.nics, self.own.address, now)
@@ -274,6 +288,9 @@ class Agent:
             if peer.transport and self.mtu and not peer.lost(boottime())
         ]
 
+    def _reverted(self) -> None:
+        self._boot = secrets.token_hex(8)
+
     def _received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         if not data.startswith(PATH_PROBE):
             self.exchange.received(data, source, ifindex)
@@ -318,6 +335,7 @@ class Agent:
             address=own.address or own.claiming,
             mac=own.identity.mac(BRIDGE),
             nics=self.physical.described(),
+            interval=interval(len(self.table.peers)),
         )
 
     def _own_changed(self) -> None:
@@ -330,7 +348,9 @@ class Agent:
         nics = self.physical.nics
         if not any(nic.usable for nic in nics):
             return "no physical NIC has an address yet"
-        patience = _DHCP_SECONDS + (0 if self.table.peers else _FORWARDING_SECONDS)
+        # A router that gave an IPv6 address proves that the switch forwards.
+        heard = self.table.peers or any(nic.v6 for nic in nics)
+        patience = _DHCP_SECONDS + (0 if heard else _FORWARDING_SECONDS)
         if not any(nic.v4 for nic in nics) and boottime() - self.physical.reachable < patience:
             return "no physical NIC has an IPv4 address yet"
         if self.physical.overlap:

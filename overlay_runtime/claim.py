@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from overlay_runtime.address import IPAddress, IPNetwork, candidates, usable
 from overlay_runtime.beacon.wire import HELD
-from overlay_runtime.peers import Peer
+from overlay_runtime.peer import Peer
 
 ANNOUNCE_SECONDS = 1.5
 """How long a claim is announced: peers answer within milliseconds; three beacons may get lost."""

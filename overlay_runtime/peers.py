@@ -1,23 +1,18 @@
-"""The peers: who is in the cluster, how each is reached, who is in whose way. Pure.
-
-Times are seconds of CLOCK_BOOTTIME: they go on while the machine sleeps, and setting the clock does
-not move them.
-"""
+"""The peers: who is in the cluster, how each is reached, who is in whose way. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from overlay_runtime.address import IPAddress
-from overlay_runtime.beacon.wire import HELD, Beacon
+from overlay_runtime.beacon.model import Beacon
+from overlay_runtime.conflict import find_conflicts
+from overlay_runtime.peer import HEARD_FOR, Peer, Transport
 from overlay_runtime.recent import Recent
+from overlay_runtime.transport import choose
 from overlay_runtime.underlay import Nic
-
-HEARD_FOR = 35.0
-"""A path counts as working for this long after a beacon came over it: three of its beacons (one
-every 10 s ± jitter) may get lost. After it, a peer is shown as lost."""
 
 FORWARDED_FOR = 24 * 3600.0
 """A silent peer keeps its forwarding entries so long. They cost nothing, and a peer whose agent is
@@ -33,79 +28,35 @@ MAX_PEERS = 4096
 
 
 @dataclass(frozen=True)
-class Transport:
-    """How packets to a peer travel: IPv6 link-local through a NIC (its ifindex), or IPv4."""
+class Inherited:
+    """What an earlier agent left in the kernel: `neighbours` (overlay address → MAC), `paths` (MAC
+    → transport); and this host's link-local addresses."""
 
-    remote: IPAddress
-    via: int | None = None
-
-    @property
-    def name(self) -> str:
-        """`ipv6-link-local` or `ipv4`."""
-        return "ipv4" if self.remote.version == 4 else "ipv6-link-local"
-
-
-@dataclass
-class Peer:
-    """Another host, as its newest trusted beacon describes it."""
-
-    beacon: Beacon
-    since: float
-    last_seen: float
-    heard_ll: dict[tuple[int, ipaddress.IPv6Address], float] = field(default_factory=dict)
-    """(ifindex of ours, link-local address of the peer) → when a beacon last came that way."""
-    heard_v4: dict[ipaddress.IPv4Address, float] = field(default_factory=dict)
-    confirmed: dict[ipaddress.IPv6Address, float] = field(default_factory=dict)
-    """Link-local address of ours → when the peer last told that it hears it."""
-    transport: Transport | None = None
-    transport_since: float = 0.0
-    conflict: str | None = None
-    yours: IPAddress | None = None
-    """The overlay address that the peer remembers for this host."""
-    heard_broadcast: float | None = None
-    """When one of its beacons last came by broadcast or multicast; the next the same by unicast."""
-    heard_unicast: float | None = None
-    hears_us: float | None = None
-    """When it last told that it hears what we send by broadcast or multicast."""
-    path_mtu: int | None = None
-    """The largest IP packet, in bytes, that is known to reach it by `transport` (pathmtu.py)."""
-
-    @property
-    def id(self) -> str:
-        """The peer's host id."""
-        return self.beacon.host
-
-    @property
-    def address(self) -> IPAddress | None:
-        """The overlay address that it holds or claims."""
-        return self.beacon.address
-
-    def lost(self, now: float) -> bool:
-        """Whether it has been silent for too long to be called alive."""
-        return now - self.last_seen > HEARD_FOR
-
-    def hears_all(self, now: float) -> bool:
-        """Whether we lately heard what it sends by broadcast or multicast."""
-        return self.heard_broadcast is not None and now - self.heard_broadcast <= HEARD_FOR
-
-    def heard_lately(self, now: float) -> dict[tuple[int, ipaddress.IPv6Address], float]:
-        """Return the part of `heard_ll` that still counts."""
-        return {key: at for key, at in self.heard_ll.items() if now - at <= HEARD_FOR}
+    neighbours: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, Transport] = field(default_factory=dict)
+    link_local: tuple[ipaddress.IPv6Address, ...] = ()
 
 
 class PeerTable:
     """All peers that ever sent a trusted beacon since this agent started."""
 
-    def __init__(self, own_id: str, own_mac: str) -> None:
+    def __init__(self, own_id: str, own_mac: str, started: float = 0.0) -> None:
         self.own_id = own_id
         self._own_mac = own_mac
+        self._started = started
         self.peers: dict[str, Peer] = {}
+        self._inherited = Inherited()
+        self._holders: dict[object, str] = {}
         self._strangers: Recent[str, tuple[str, float]] = Recent(MAX_PEERS)
 
     @property
     def strangers(self) -> dict[str, str]:
         """Host id → why a host that knows the secret can't be a peer (another CIDR, port, …)."""
         return {host: why for host, (why, _) in self._strangers.items()}
+
+    def inherit(self, inherited: Inherited) -> None:
+        """Take over what an earlier agent left in the kernel: before the first beacon comes."""
+        self._inherited = inherited
 
     def heard(self, beacon: Beacon, source: IPAddress, ifindex: int, now: float) -> bool:
         """Take in a trusted beacon; return whether what it says is new to us."""
@@ -114,6 +65,7 @@ class PeerTable:
             if len(self.peers) >= MAX_PEERS:
                 return self._stranger(beacon, f"more than {MAX_PEERS} hosts", now)
             peer = self.peers[beacon.host] = Peer(beacon, since=now, last_seen=now)
+            self._inherit_path(peer, now)
             changed = True
         else:
             changed = _essence(peer.beacon) != _essence(beacon)
@@ -140,21 +92,21 @@ class PeerTable:
         peer = self.peers.get(beacon.host)
         if peer is None:
             return False
-        before = len(peer.heard_ll), len(peer.heard_v4), len(peer.confirmed)
+        before = len(peer.heard_ll), len(peer.heard_routed), len(peer.confirmed)
         if beacon.to_all:
             peer.heard_broadcast = now
         else:
             peer.heard_unicast = now
         peer.confirmed |= dict.fromkeys(beacon.heard, now)
         # The signed body says where the peer is; the packet's source only which of those it used.
-        if isinstance(source, ipaddress.IPv6Address):
+        if isinstance(source, ipaddress.IPv6Address) and source.is_link_local:
             plain = ipaddress.IPv6Address(int(source))
             if any(plain in nic.ll for nic in beacon.nics):
                 peer.heard_ll[(ifindex, plain)] = now
-        elif any(source in nic.v4 for nic in beacon.nics):
-            peer.heard_v4[source] = now
-        new = before != (len(peer.heard_ll), len(peer.heard_v4), len(peer.confirmed))
-        self._forget_unlisted(peer)
+        elif any(source in nic.v4 or source in nic.v6 for nic in beacon.nics):
+            peer.heard_routed[source] = now
+        new = before != (len(peer.heard_ll), len(peer.heard_routed), len(peer.confirmed))
+        _forget_unlisted(peer)
         return new
 
     def reject(self, beacon: Beacon, why: str, now: float) -> bool:
@@ -168,12 +120,17 @@ class PeerTable:
             del self.peers[host]
         for host in [h for h, (_, at) in self._strangers.items() if now - at > HEARD_FOR]:
             del self._strangers[host]
-        taken: dict[object, Peer] = {}
-        # The one known longest keeps its place: a newcomer never takes traffic from it, unless it
-        # is silent. Then the newcomer is its replacement.
-        for peer in sorted(self.peers.values(), key=lambda p: (p.lost(now), p.since, p.id)):
-            self._choose(peer, nics, now)
-            peer.conflict = self._conflict(peer, own, taken)
+        for peer in self.peers.values():
+            choose(peer, nics, now)
+        find_conflicts(
+            self.peers.values(),
+            self._own_mac,
+            own,
+            self._inherited.neighbours,
+            self._holders,
+            self._started,
+            now,
+        )
 
     def moved(self, host: str, nics: Sequence[Nic], now: float) -> Peer | None:
         """Choose the transport of one peer that forwards already; return it if that is another.
@@ -184,7 +141,7 @@ class PeerTable:
         if peer is None or peer.conflict or not peer.transport or not peer.address:
             return None
         before = peer.transport
-        self._choose(peer, nics, now)
+        choose(peer, nics, now)
         return peer if peer.transport != before else None
 
     def forwarded(self) -> list[Peer]:
@@ -201,115 +158,37 @@ class PeerTable:
 
     def next_loss(self, now: float) -> float:
         """Return in how many seconds the next peer will be lost if it stays silent."""
-        left = (peer.last_seen + HEARD_FOR - now for peer in self.peers.values())
+        left = (peer.last_seen + peer.patience - now for peer in self.peers.values())
         return min((seconds for seconds in left if seconds >= 0), default=float("inf"))
-
-    def probes(self, peer: Peer, nics: Sequence[Nic], now: float) -> list[Transport]:
-        """Return link-local paths to a peer on IPv4 that are worth trying: it can return to them
-        even where a switch eats multicast."""
-        remote = peer.transport.remote if peer.transport else None
-        if not isinstance(remote, ipaddress.IPv4Address):
-            return []
-        paths = {(index, address) for index, address in peer.heard_lately(now)}
-        near = (nic for nic in nics if nic.ll and any(remote in i.network for i in nic.v4))
-        # A peer beyond a router isn't looked for here: nobody would answer for its address.
-        paths |= {(nic.index, a) for nic in near for other in peer.beacon.nics for a in other.ll}
-        return [Transport(address, index) for index, address in sorted(paths)]
 
     def remembered_for_us(self) -> list[IPAddress]:
         """Return the addresses that peers remember for this host, the commonest first."""
         votes = [peer.yours for peer in self.peers.values() if peer.yours]
         return sorted(set(votes), key=lambda a: (-votes.count(a), int(a)))
 
+    def _inherit_path(self, peer: Peer, now: float) -> None:
+        """Go on with the link-local path of before: to prove it anew takes a moment, and to change
+        the path twice may cost packets."""
+        path = self._inherited.paths.get(peer.beacon.mac)
+        listed = {address for nic in peer.beacon.nics for address in nic.ll}
+        if path and path.via is not None and path.remote in listed:
+            peer.transport, peer.transport_since = path, now
+            peer.heard_ll[(path.via, ipaddress.IPv6Address(int(path.remote)))] = now
+            peer.confirmed = dict.fromkeys(self._inherited.link_local, now)
+
     def _stranger(self, beacon: Beacon, why: str, now: float) -> bool:
         known = self._strangers.get(beacon.host)
         self._strangers.put(beacon.host, (why, now))
         return known is None or known[0] != why
 
-    def _forget_unlisted(self, peer: Peer) -> None:
-        listed_ll = {address for nic in peer.beacon.nics for address in nic.ll}
-        listed_v4 = {address for nic in peer.beacon.nics for address in nic.v4}
-        peer.heard_ll = {key: t for key, t in peer.heard_ll.items() if key[1] in listed_ll}
-        peer.heard_v4 = {key: t for key, t in peer.heard_v4.items() if key in listed_v4}
 
-    def _choose(self, peer: Peer, nics: Sequence[Nic], now: float) -> None:
-        # One that is silent everywhere proves nothing against its path: its agent may be down, and
-        # a link-local path outlives the next change of addresses.
-        able = {nic.index for nic in nics if nic.ll}
-        if peer.lost(now) and peer.transport and peer.transport.via in able:
-            return
-        paths = self._link_local(peer, nics, now)
-        proven = {path: at for path, at in paths.items() if _confirmed(peer, path, nics)}
-        chosen = _best(peer, proven) or self._ipv4(peer, nics, now)
-        if not any(nic.v4 for nic in nics) or chosen is None:
-            # IPv4 can't work now; that we hear the peer on a path at least speaks for it.
-            chosen = _best(peer, proven or paths) or chosen
-        # Without any path at all the last one stays: nothing better is known.
-        if chosen and chosen != peer.transport:
-            peer.transport, peer.transport_since, peer.path_mtu = chosen, now, None
-
-    def _link_local(self, peer: Peer, nics: Sequence[Nic], now: float) -> dict[Transport, float]:
-        able = {nic.index for nic in nics if nic.ll}
-        return {
-            Transport(address, ifindex): at
-            for (ifindex, address), at in peer.heard_lately(now).items()
-            if ifindex in able
-        }
-
-    def _ipv4(self, peer: Peer, nics: Sequence[Nic], now: float) -> Transport | None:
-        connected = [interface.network for nic in nics for interface in nic.v4]
-        # Every host may have a bridge of its own with the same address.
-        own = {interface.ip for nic in nics for interface in nic.v4}
-        listed = [a for nic in peer.beacon.nics for a in nic.v4 if a not in own]
-        if not listed:
-            return None
-
-        def rank(address: ipaddress.IPv4Address) -> tuple[bool, bool, int]:
-            near = any(address in network for network in connected)
-            heard = now - peer.heard_v4.get(address, float("-inf")) <= HEARD_FOR
-            return (not heard, not near, listed.index(address))
-
-        return Transport(min(listed, key=rank))
-
-    def _conflict(self, peer: Peer, own: IPAddress | None, taken: dict[object, Peer]) -> str | None:
-        if peer.beacon.mac == self._own_mac:
-            return "it uses this host's MAC address"
-        if peer.beacon.state != HELD or peer.address is None:
-            return None
-        if peer.address == own:
-            return f"it uses this host's overlay address {own}"
-        for key in (peer.address, peer.beacon.mac):
-            if key in taken:
-                other = taken[key]
-                return f"it uses {key}, which {other.beacon.name} ({other.id}) had first"
-        taken[peer.address] = taken[peer.beacon.mac] = peer
-        return None
-
-
-def _best(peer: Peer, paths: dict[Transport, float]) -> Transport | None:
-    if peer.transport in paths:
-        return peer.transport  # changing without need would cost packets
-    return max(paths, key=lambda path: paths[path]) if paths else None
-
-
-def _confirmed(peer: Peer, path: Transport, nics: Sequence[Nic]) -> bool:
-    """Whether the peer told that it hears us too on a path. To hear it is no proof: a firewall or a
-    half-broken switch may let packets through one way only."""
-    return any(a in peer.confirmed for nic in nics if nic.index == path.via for a in nic.ll)
+def _forget_unlisted(peer: Peer) -> None:
+    link_local = {address for nic in peer.beacon.nics for address in nic.ll}
+    routed = {address for nic in peer.beacon.nics for address in nic.routed}
+    peer.heard_ll = {key: t for key, t in peer.heard_ll.items() if key[1] in link_local}
+    peer.heard_routed = {key: t for key, t in peer.heard_routed.items() if key in routed}
 
 
 def _essence(beacon: Beacon) -> tuple[object, ...]:
     """What of a beacon decides about forwarding; the rest changes with every one."""
     return (beacon.state, beacon.address, beacon.mac, beacon.nics, beacon.name)
-
-
-def physical_addresses(peer: Peer) -> Iterable[IPAddress]:
-    """Yield a peer's physical addresses, the one in use first."""
-    used = peer.transport.remote if peer.transport else None
-    listed: list[IPAddress] = []
-    for nic in peer.beacon.nics:
-        listed += [*nic.v4, *nic.ll]
-    if used in listed:
-        listed.remove(used)
-        listed.insert(0, used)
-    return listed

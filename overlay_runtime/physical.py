@@ -26,6 +26,7 @@ class Physical:
         self.addresses: list[LinkAddress] = []
         self.routes: list[Route] = []
         self.nics: tuple[Nic, ...] = ()
+        self._described: tuple[BeaconNic, ...] = ()
         self.overlap: str | None = None
         """What shares addresses with the overlay's range, if anything does."""
         self.reachable = now
@@ -49,21 +50,13 @@ class Physical:
             if not any(nic.usable for nic in self.nics):
                 self.reachable = now
             self.nics, self.changed = nics, now
+            self._described = tuple(map(_described, nics))
         self.overlap = overlap(cidr, self.links, self.addresses, self.routes)
         return moved, before != (self.links, self.addresses, self.routes)
 
     def described(self) -> tuple[BeaconNic, ...]:
-        """Return the NICs in use as a beacon tells them."""
-        return tuple(
-            BeaconNic(
-                nic.name,
-                nic.mtu,
-                tuple(i.ip for i in nic.v4),
-                nic.ll,
-                tuple(i.ip for i in nic.v6),
-            )
-            for nic in self.nics
-        )
+        """Return the NICs in use as a beacon tells them: the same object until they change."""
+        return self._described
 
     def entrances(self) -> frozenset[str]:
         """Return the names of all links of the physical side, in use or not."""
@@ -85,6 +78,11 @@ class Physical:
             if any(address in network for network in networks):
                 found.append(nic.index)
         return found
+
+
+def _described(nic: Nic) -> BeaconNic:
+    v4, v6 = tuple(i.ip for i in nic.v4), tuple(i.ip for i in nic.v6)
+    return BeaconNic(nic.name, nic.mtu, v4, nic.ll, v6)
 
 
 def _text(nic: Nic) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from overlay_runtime import BRIDGE, address
 from overlay_runtime.changes import changes
+from overlay_runtime.conflict import REMEDY
 from overlay_runtime.exporter import MetricsFile, MetricsServer
 from overlay_runtime.logs import event
 from overlay_runtime.metrics import render
@@ -40,15 +41,15 @@ def problems(agent: Agent) -> list[str]:
             f"the overlay's range {own.cidr} overlaps {agent.physical.overlap}; the overlay is "
             "kept, but addresses of one of the two can't be reached"
         )
-    if agent.exchange.duplicate:
+    for twin in _duplicates(agent):
         found.append(
-            f"host {agent.exchange.duplicate} has the same identity as this one "
-            f"({own.identity.source}): a cloned disk? run `edge-overlay reset` on one of them"
+            f"host {twin['name']} ({twin['id']}) {twin['why']}: a cloned disk? run `edge-overlay "
+            "reset` on the copy, and give it a machine-id and a product UUID of its own"
         )
-    found.append(agent.exchange.malformed())
+    found.append(agent.exchange.noticed.fault())
     for peer in agent.table.peers.values():
         if peer.conflict:
-            found.append(f"host {peer.beacon.name} ({peer.id}): {peer.conflict}")
+            found.append(f"host {peer.beacon.name} ({peer.id}): {peer.conflict}; {REMEDY}")
     for host, reason in agent.table.strangers.items():
         found.append(f"host {host} can't join: {reason}")
     found += [f"static peer {name} can't be resolved" for name in agent.static.unresolved]
@@ -101,7 +102,7 @@ def status(agent: Agent) -> dict[str, Any]:
         "duplicates": _duplicates(agent),
         "foreign": [
             {"source": str(source), "seen": round(at, 3)}
-            for source, at in agent.exchange.foreign().items()
+            for source, at in agent.exchange.noticed.strangers().items()
         ],
         "counters": agent.counters.as_dict(),
         "sources": agent.loaded.sources,
@@ -109,10 +110,14 @@ def status(agent: Agent) -> dict[str, Any]:
 
 
 def _duplicates(agent: Agent) -> list[dict[str, str]]:
-    if not agent.exchange.duplicate:
-        return []
-    why = f"signs with this host's identity ({agent.own.identity.source})"
-    return [{"id": agent.table.own_id, "name": agent.exchange.duplicate, "why": why}]
+    found = []
+    for host, name in agent.exchange.duplicates().items():
+        why = f"has the same identity as this one ({agent.own.identity.source})"
+        if host != agent.table.own_id:
+            peer = agent.table.peers.get(host)
+            why = f"has the identity of {peer.beacon.name if peer else 'another host'}"
+        found.append({"id": host, "name": name, "why": why})
+    return found
 
 
 class Teller:

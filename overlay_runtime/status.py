@@ -17,8 +17,9 @@ CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets i
     overlay    interface, cidr, address, prefix, vip, mtu, vni, port
     underlay   [name, mtu, addresses]
     peers      [id, name, address, mac, transport, physical, last_seen, since, transport_since,
-               path_mtu, heard, conflict, nics, state]
-               state: up | lost | claiming | conflict; transport: ipv6-link-local | ipv4 | null;
+               path_mtu, secret, heard, conflict, nics, state]
+               state: up | lost | claiming | conflict; transport: ipv6-link-local | ipv4 | ipv6
+               or null; secret, that it signs with: present | previous;
                physical: the address in use first; since: when it was first heard; path_mtu: bytes
                of the largest IP packet known to reach it, or null; heard: when it was last heard by
                {broadcast, unicast}, and when it last said that it hears our broadcasts {hears_us},

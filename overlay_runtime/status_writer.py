@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from overlay_runtime.files import write_atomic
-from overlay_runtime.peers import Peer, physical_addresses
+from overlay_runtime.peer import Peer, physical_addresses
 from overlay_runtime.status import EVERY, boottime
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def peer_status(peer: Peer, now: float) -> dict[str, Any]:
         "since": round(peer.since, 3),
         "transport_since": round(peer.transport_since, 3),
         "path_mtu": peer.path_mtu,
+        "secret": "previous" if peer.beacon.key else "present",
         "heard": {
             "broadcast": _rounded(peer.heard_broadcast),
             "unicast": _rounded(peer.heard_unicast),

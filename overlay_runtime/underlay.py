@@ -36,6 +36,11 @@ class Nic:
     v6: tuple[ipaddress.IPv6Interface, ...] = ()
 
     @property
+    def routed(self) -> tuple[ipaddress.IPv4Interface | ipaddress.IPv6Interface, ...]:
+        """The addresses that routers know: IPv4, then global IPv6."""
+        return (*self.v4, *self.v6)
+
+    @property
     def usable(self) -> bool:
         """Whether it has an address at all to send from."""
         return bool(self.v4 or self.ll or self.v6)

@@ -35,6 +35,23 @@ class Directed:
     others: tuple[IPAddress, ...] = ()
 
 
+class _Packed:
+    """The body packed last: it stays the same until something changes, and packing it takes longer
+    than all the rest of a beacon."""
+
+    key: tuple[object, ...] | None = None
+    data = b""
+
+
+def packed_body(beacon: Beacon, longest: int) -> bytes:
+    """Do as `pack_body`, but only if the body is another than the last time."""
+    key = (longest, beacon.name, beacon.state, beacon.address, beacon.interval, beacon.nics,
+           beacon.mac, beacon.cidr, beacon.vni, beacon.port)  # fmt: skip
+    if _Packed.key != key:
+        _Packed.key, _Packed.data = key, pack_body(beacon, longest)
+    return _Packed.data
+
+
 def pack_body(beacon: Beacon, longest: int) -> bytes:
     """Return what a host tells everybody, the same bytes as long as nothing changes.
 

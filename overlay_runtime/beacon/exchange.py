@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from overlay_runtime.address import IPAddress
-from overlay_runtime.beacon.freshness import Freshness, RateLimit, Verdict
+from overlay_runtime.beacon.freshness import CONTEST_SECONDS, Freshness, RateLimit, Verdict
+from overlay_runtime.beacon.noticed import Noticed
+from overlay_runtime.beacon.rounds import Rounds
 from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import BadBeacon, Beacon, MalformedBeacon, decode, encode
 from overlay_runtime.counters import Counters
-from overlay_runtime.peers import HEARD_FOR, MAX_PEERS, Peer, PeerTable, Transport
+from overlay_runtime.peer import Peer, Transport
+from overlay_runtime.peers import MAX_PEERS, PeerTable
 from overlay_runtime.recent import Recent
+from overlay_runtime.transport import alternatives
 from overlay_runtime.underlay import Nic
 
 log = logging.getLogger(__name__)
 
 _ANSWERS_PER_HOST = (2.0, 6.0)
-_ANSWERS_IN_ALL = (400.0, 400.0)
-_MOST_FOREIGN, _FOREIGN_FOR = 32, 300.0
-_UNICASTS_A_ROUND = 64
-"""Regular beacons go to so many peers by unicast, in turn: to each of 1000 hosts from each of 1000
-hosts would be a storm. A change is told to every peer at once all the same."""
+_ANSWERS_IN_ALL = (200.0, 400.0)
+"""A second, and at once. 1000 hosts that start in the same second find each other in some seconds,
+and their segment carries 200,000 beacons a second at most."""
+
+_TOLD_LATELY = 0.25
+"""Seconds in which a host that was answered at an address need not be answered there again: both
+ask each other when they meet, and each answer is an answer to both questions."""
 
 
 class BeaconExchange:
@@ -34,15 +40,16 @@ class BeaconExchange:
 
     def __init__(
         self,
-        key: bytes,
+        keys: Sequence[bytes],
         describe: Callable[[], Beacon],
         table: PeerTable,
         changed: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        """`changed` is told the host id of a peer that came or changed; `clock` returns seconds
+        """The first of `keys` is the present secret's, a second one the previous secret's.
+        `changed` is told the host id of a peer that came or changed; `clock` returns seconds
         (BOOTTIME)."""
-        self._key = key
+        self._keys = keys
         self._describe = describe
         self._table = table
         self._changed = changed
@@ -50,62 +57,66 @@ class BeaconExchange:
         self._own_boot = describe().boot
         self._freshness = Freshness(self._own_boot)
         self._seq = 0
-        self._turn = 0
+        self._rounds = Rounds(table)
         self._per_host: Recent[str, RateLimit] = Recent(MAX_PEERS)
+        self._told: Recent[tuple[str, IPAddress], float] = Recent(2 * MAX_PEERS)
+        self._contested: Recent[str, float] = Recent(MAX_PEERS)
         self._in_all = RateLimit(*_ANSWERS_IN_ALL)
+        self.noticed = Noticed(clock)
         self.sockets: BeaconSockets | None = None
         self.is_ours: Callable[[int], bool] = lambda _ifindex: False
         self.unsure: Callable[[IPAddress], None] = lambda _address: None
         """Called before a host is answered that isn't known at this address: what the ARP cache
         says of it may be about another."""
-        self.duplicate: str | None = None
-        """Set when another living host signs with this host's id (a cloned disk)."""
+        self.later: Callable[[float, Callable[[], None]], object] = lambda _seconds, _do: None
+        """Does something after some seconds."""
+        self.reverted: Callable[[], None] = lambda: None
+        """Called when this machine was put back to an earlier state of its memory (a snapshot):
+        `describe` must have a new boot nonce after it."""
         self.unsent: set[IPAddress] = set()
         """Whom the last announcement missed, for want of a route: see `retry`."""
         self.counters = Counters()
-        self._foreign: Recent[IPAddress, float] = Recent(_MOST_FOREIGN)
-        self._malformed: tuple[str, float] | None = None
 
-    def malformed(self) -> str | None:
-        """Tell of a host that lately sent a beacon with our secret that can't be understood."""
-        lately = self._malformed and self._clock() - self._malformed[1] <= HEARD_FOR
-        return self._malformed[0] if self._malformed and lately else None
-
-    def foreign(self) -> dict[IPAddress, float]:
-        """Return who lately sent what isn't signed with our secret to our port, and when."""
-        now = self._clock()
-        return {source: at for source, at in self._foreign.items() if now - at <= _FOREIGN_FOR}
+    def duplicates(self) -> dict[str, str]:
+        """Return host id → name of the machines that use another one's identity, or ours."""
+        return self.noticed.twins() | self._freshness.duplicates(self._clock())
 
     def announce(
         self, nics: Iterable[Nic], static: Iterable[IPAddress], *, everyone: bool, ask: bool = False
     ) -> None:
         """Send a beacon to every segment, to static peers, and by unicast to known peers.
 
-        `ask` makes them answer: so that what they say is heard on a new NIC too.
+        `everyone`: something changed. `ask` makes them answer: so that what they say is heard on a
+        new NIC too.
         """
         if self.sockets is None:
             return
         nics = list(nics)
         beacon = replace(self._describe(), ask=ask)
-        to_all = replace(beacon, to_all=True)
         self.unsent = set()
         now = self._clock()
         # First what reaches a whole segment at once: 200 directed beacons take milliseconds.
-        for nic in nics:
-            if nic.v4:
-                self.sockets.broadcast4(self._sealed(to_all), nic.index, nic.v4[0].ip)
-            if nic.ll:
-                self.sockets.multicast6(self._sealed(to_all), nic.index)
-        peers = self._round(everyone)
+        self._to_segments(replace(beacon, to_all=True), nics)
+        peers = self._rounds.next(everyone)
         for peer in peers:
-            if peer.transport and not self._send_to(peer, beacon, peer.transport, now):
+            if peer.transport and not self._send_to(peer, beacon, peer.transport):
                 self.unsent.add(peer.transport.remote)
-            for path in self._table.probes(peer, nics, now):
-                self._send_to(peer, beacon, path, now)
-        reached = {peer.transport.remote for peer in peers if peer.transport}
+            for path in alternatives(peer, nics, now):
+                self._send_to(peer, beacon, path)
+        known = self._table.peers.values()
+        reached = {peer.transport.remote for peer in known if peer.transport}
         for remote in static:
-            if remote not in reached and not self._unicast(beacon, remote):
+            if remote not in reached and not self._to_stranger(beacon, remote):
                 self.unsent.add(remote)
+
+    def tell_news(self) -> None:
+        """Tell peers at once that we no longer hear them on a path, or hear them again: they can't
+        see that by themselves. For few peers the regular beacons do it. Call it every second."""
+        now, beacon = self._clock(), self._describe()
+        for peer in self._rounds.news(now):
+            if peer.transport:
+                deaf = not peer.hears_all(now)
+                self._send_to(peer, replace(beacon, ask=deaf), peer.transport)
 
     def retry(self) -> None:
         """Send to those that the last announcement missed, and to nobody else."""
@@ -114,11 +125,11 @@ class BeaconExchange:
         for peer in self._table.peers.values():
             if peer.transport and peer.transport.remote in missed:
                 missed.remove(peer.transport.remote)
-                if not self._send_to(peer, beacon, peer.transport, self._clock()):
+                if not self._send_to(peer, beacon, peer.transport):
                     self.unsent.add(peer.transport.remote)
         # What is left are static peers that never answered, and addresses no peer has any longer.
-        left = (remote for remote in missed if remote.version == 4)
-        self.unsent |= {remote for remote in left if not self._unicast(beacon, remote)}
+        left = (r for r in missed if r.version == 4 or not r.is_link_local)
+        self.unsent |= {remote for remote in left if not self._to_stranger(beacon, remote)}
 
     def received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         """Take in a datagram. Never raises: whatever it is, it came from outside."""
@@ -126,38 +137,43 @@ class BeaconExchange:
             return  # the overlay must not discover itself through itself
         self.counters.beacons_received += 1
         try:
-            beacon = decode(data, self._key)
+            beacon = decode(data, *self._keys)
         except BadBeacon as error:
-            if isinstance(error, MalformedBeacon):
-                self.counters.beacons_malformed += 1
-                text = f"a beacon from {source}, signed with our secret, is not understood: {error}"
-                self._malformed = (f"{text}; another version?", self._clock())
-            else:
-                self.counters.beacons_bad += 1
-                self._foreign.put(source, self._clock())
-            log.debug("datagram from %s refused: %s", source, error)
+            self._refused(error, source)
             return
         own = self._describe()
         if beacon.host == own.host and beacon.boot == own.boot:
+            self._reverted_to(beacon)
             return  # our own broadcast
         if beacon.echo != own.boot:  # made for another host: what it knows of that one isn't ours
-            beacon = replace(beacon, echo=None, yours=None, heard=(), hears_all=False)
-        verdict = self._freshness.judge(beacon)
-        now = self._clock()
-        if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
-            self._answer(beacon, source, ifindex, now, ask=verdict is Verdict.UNPROVEN)
-        if verdict is Verdict.LATE and self._table.heard_path(beacon, source, ifindex, now):
-            self._changed(beacon.host)
+            beacon = replace(beacon, echo=None, yours=None, heard=(), hears_all=False, seen=None)
+        verdict = self._freshness.judge(beacon, self._clock())
         self.counters.beacons_stale += verdict is not Verdict.FRESH
-        if verdict is Verdict.FRESH:
-            self._believe(own, beacon, source, ifindex, now)
+        self._act(verdict, own, beacon, source, ifindex)
 
-    def _believe(
-        self, own: Beacon, beacon: Beacon, source: IPAddress, ifindex: int, now: float
+    def _act(
+        self, verdict: Verdict, own: Beacon, beacon: Beacon, source: IPAddress, ifindex: int
     ) -> None:
+        if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
+            self._answer(beacon, source, ifindex, ask=verdict is Verdict.UNPROVEN)
+        elif verdict is Verdict.CONTESTED:
+            self._contest(beacon, source, ifindex)
+        elif verdict is Verdict.REVERTED:
+            self._answer(beacon, source, ifindex, ask=False)
+        elif verdict is Verdict.LATE and self._table.heard_path(
+            beacon, source, ifindex, self._clock()
+        ):
+            self._changed(beacon.host)
+        if verdict is Verdict.FRESH:
+            if beacon.seen is not None and beacon.seen > self._seq:
+                self._start_again()
+            else:
+                self._believe(own, beacon, source, ifindex)
+
+    def _believe(self, own: Beacon, beacon: Beacon, source: IPAddress, ifindex: int) -> None:
+        now = self._clock()
         if beacon.host == own.host:
-            if self.duplicate != beacon.name:
-                self.duplicate = beacon.name
+            if self.noticed.twin(beacon):
                 self._changed(beacon.host)
             return
         why = _mismatch(own, beacon)
@@ -169,58 +185,124 @@ class BeaconExchange:
             self._changed(beacon.host)
 
     def _answer(
-        self, beacon: Beacon, source: IPAddress, ifindex: int, now: float, *, ask: bool
+        self, beacon: Beacon, source: IPAddress, ifindex: int, *, ask: bool, limited: bool = True
     ) -> None:
-        listed: set[IPAddress] = set()
-        for nic in beacon.nics:
-            listed.update(nic.v4)
-            listed.update(nic.ll)
+        now = self._clock()
         # Only to where the signed body says the host is: a forged source is no mirror.
-        if self.sockets is None or source not in listed:
+        if self.sockets is None or not _lists(beacon, source):
+            return
+        told = self._told.get((beacon.boot, source), float("-inf"))
+        if not ask and beacon.echo and now - told < _TOLD_LATELY:
             return
         limit = self._per_host.get(beacon.host) or RateLimit(*_ANSWERS_PER_HOST)
         self._per_host.put(beacon.host, limit)
-        if not limit.allow(now) or not self._in_all.allow(now):
+        if (limited and not limit.allow(now)) or not self._in_all.allow(now):
             self.counters.beacons_dropped += 1
             return
         known = self._table.peers.get(beacon.host)
         if ask and isinstance(source, ipaddress.IPv4Address):
             self.unsure(source)
         heard = _heard(known, now)
-        if isinstance(source, ipaddress.IPv6Address):
+        if isinstance(source, ipaddress.IPv6Address) and source.is_link_local:
             heard |= {ipaddress.IPv6Address(int(source))}
+        believed = self._freshness.trusted_boot(beacon.host) == beacon.boot
         answer = replace(
             self._describe(), echo=beacon.boot, ask=ask, yours=known.address if known else None,
             heard=tuple(sorted(heard)), hears_all=known is not None and known.hears_all(now),
+            seen=self._freshness.newest(beacon.host) if believed else None,
         )  # fmt: skip
-        self.sockets.unicast(self._sealed(answer), source, ifindex)
+        self._told.put((beacon.boot, source), now)
+        self.sockets.unicast(self._sealed(answer, beacon.key), source, ifindex)
 
-    def _send_to(self, peer: Peer, beacon: Beacon, path: Transport, now: float) -> bool:
-        boot = self._freshness.trusted_boot(peer.id)
-        heard = tuple(sorted(_heard(peer, now)))
-        directed = replace(
-            beacon, echo=boot, yours=peer.address, heard=heard, hears_all=peer.hears_all(now)
+    def _contest(self, beacon: Beacon, source: IPAddress, ifindex: int) -> None:
+        """Ask the machine that is believed whether it still lives, then the other one again."""
+        now = self._clock()
+        if now - self._contested.get(beacon.boot, float("-inf")) < 2 * CONTEST_SECONDS:
+            return
+        self._contested.put(beacon.boot, now)
+        self._ask_everywhere(beacon.host)
+        self.later(CONTEST_SECONDS / 2, lambda: self._ask_everywhere(beacon.host))
+        self.later(
+            CONTEST_SECONDS * 1.1,
+            lambda: self._answer(beacon, source, ifindex, ask=True, limited=False),
         )
-        return self._unicast(directed, path.remote, path.via)
 
-    def _unicast(self, beacon: Beacon, remote: IPAddress, nic: int | None = None) -> bool:
-        return self.sockets is not None and self.sockets.unicast(self._sealed(beacon), remote, nic)
+    def _ask_everywhere(self, host: str) -> None:
+        peer = self._table.peers.get(host)
+        if peer and peer.transport:
+            own = replace(self._describe(), ask=True)
+            self._send_to(peer, own, peer.transport)
+            for address in (a for nic in peer.beacon.nics for a in nic.routed):
+                self._send_to(peer, own, Transport(address))
 
-    def _round(self, everyone: bool) -> list[Peer]:
-        peers = sorted(self._table.peers.values(), key=lambda peer: peer.id)
-        if everyone or len(peers) <= _UNICASTS_A_ROUND:
-            return peers
-        self._turn = (self._turn + _UNICASTS_A_ROUND) % len(peers)
-        return (peers + peers)[self._turn : self._turn + _UNICASTS_A_ROUND]
+    def _reverted_to(self, own: Beacon) -> None:
+        """Our own beacon came back to us. One that we have not sent yet was sent before this
+        machine was put back to a snapshot."""
+        if own.seq > self._seq:
+            self._start_again()
 
-    def _sealed(self, beacon: Beacon) -> bytes:
-        self._seq += 1
+    def _start_again(self) -> None:
+        """Become another boot: what peers have seen of this one is ahead of us."""
+        log.warning("this machine was put back to an earlier state: its beacons begin anew")
+        self.reverted()
+        self._own_boot = self._describe().boot
+        self._freshness = Freshness(self._own_boot)
+        self._seq = 0
+        self._changed("")
+
+    def _refused(self, error: BadBeacon, source: IPAddress) -> None:
+        if isinstance(error, MalformedBeacon):
+            self.counters.beacons_malformed += 1
+            self.noticed.malformed(source, error)
+        else:
+            self.counters.beacons_bad += 1
+            self.noticed.foreign(source)
+        log.debug("datagram from %s refused: %s", source, error)
+
+    def _to_segments(self, beacon: Beacon, nics: Sequence[Nic]) -> None:
+        """Broadcast, signed with each of our secrets: whoever knows both takes the first only."""
+        assert self.sockets is not None
+        for nic in nics:
+            for which in range(len(self._keys)):
+                if nic.v4:
+                    data = self._sealed(beacon, which, again=which > 0)
+                    self.sockets.broadcast4(data, nic.index, nic.v4[0].ip)
+            for which in range(len(self._keys)):
+                if nic.ll:
+                    data = self._sealed(beacon, which, again=which > 0)
+                    self.sockets.multicast6(data, nic.index)
+
+    def _send_to(self, peer: Peer, beacon: Beacon, path: Transport) -> bool:
+        now = self._clock()
+        heard, hears_all = tuple(sorted(_heard(peer, now))), peer.hears_all(now)
+        self._rounds.told(peer, (heard, hears_all))
+        boot = self._freshness.trusted_boot(peer.id)
+        directed = replace(beacon, echo=boot, yours=peer.address, heard=heard, hears_all=hears_all)
+        return self._unicast(directed, peer.beacon.key, path.remote, path.via)
+
+    def _to_stranger(self, beacon: Beacon, remote: IPAddress) -> bool:
+        sent = [self._unicast(beacon, which, remote) for which in range(len(self._keys))]
+        return all(sent)
+
+    def _unicast(
+        self, beacon: Beacon, which: int, remote: IPAddress, nic: int | None = None
+    ) -> bool:
+        data = self._sealed(beacon, which)
+        return self.sockets is not None and self.sockets.unicast(data, remote, nic)
+
+    def _sealed(self, beacon: Beacon, which: int, *, again: bool = False) -> bytes:
+        """Sign with one of our secrets; `again`: under the number of the one before."""
+        self._seq += not again
         self.counters.beacons_sent += 1
-        return encode(replace(beacon, seq=self._seq), self._key)
+        return encode(replace(beacon, seq=self._seq), self._keys[min(which, len(self._keys) - 1)])
 
 
 def _heard(peer: Peer | None, now: float) -> set[ipaddress.IPv6Address]:
     return {address for _, address in peer.heard_lately(now)} if peer else set()
+
+
+def _lists(beacon: Beacon, source: IPAddress) -> bool:
+    return any(source in (*nic.v4, *nic.ll, *nic.v6) for nic in beacon.nics)
 
 
 def _mismatch(own: Beacon, other: Beacon) -> str | None:

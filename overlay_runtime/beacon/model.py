@@ -26,6 +26,11 @@ class BeaconNic:
     ll: tuple[ipaddress.IPv6Address, ...]
     v6: tuple[ipaddress.IPv6Address, ...] = ()
 
+    @property
+    def routed(self) -> tuple[IPAddress, ...]:
+        """The addresses that routers know: IPv4, then global IPv6."""
+        return (*self.v4, *self.v6)
+
 
 @dataclass(frozen=True)
 class Beacon:
@@ -60,5 +65,8 @@ class Beacon:
     """The sender lately heard what the receiver sends by broadcast or multicast."""
     seen: int | None = None
     """The highest `seq` of the receiver's present boot that the sender has seen."""
+    key: int = 0
+    """Which of the receiver's secrets it was signed with: 0 the present, 1 the previous one. Not on
+    the wire."""
     others: tuple[IPAddress, ...] = ()
     """Physical addresses of some other hosts, which the receiver's broadcasts may not reach."""

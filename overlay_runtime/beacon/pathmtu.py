@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.freshness import RateLimit
-from overlay_runtime.peers import Peer, Transport
+from overlay_runtime.peer import Peer, Transport
 from overlay_runtime.recent import Recent
 from overlay_runtime.waiting import within
 
@@ -129,7 +129,8 @@ class PathMtu:
         if len(data) < _LENGTH:
             return
         header, signature = data[: _HEADER.size], data[_HEADER.size : _LENGTH]
-        if not any(hmac.compare_digest(_sign(header, key), signature) for key in self._keys):
+        known = [k for k in self._keys if hmac.compare_digest(_sign(header, k), signature)]
+        if not known:
             return
         _, version, kind, size, token = _HEADER.unpack(header)
         if version != _VERSION:
@@ -138,7 +139,7 @@ class PathMtu:
             self._also_search(source, size)
             if self._acks.allow(self._clock()):
                 via = ifindex if source.version == 6 and source.is_link_local else None
-                self._send(_sealed(_ACK, size, token, self._keys[0]), source, via)
+                self._send(_sealed(_ACK, size, token, known[0]), source, via)
         elif kind == _ACK:
             self._acknowledged(token)
 
@@ -179,7 +180,8 @@ class PathMtu:
             path.waiting[token] = size
             self._tokens.put(token, peer.id)
             padding = bytes(max(0, size - _IP_UDP[path.transport.remote.version] - _LENGTH))
-            probe = _sealed(_PROBE, size, token, self._keys[0]) + padding
+            key = self._keys[min(peer.beacon.key, len(self._keys) - 1)]
+            probe = _sealed(_PROBE, size, token, key) + padding
             self._send(probe, path.transport.remote, path.transport.via)
 
     def _settle(self, peer: Peer, path: _Path, now: float) -> None:

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable, Sequence
 
 from overlay_runtime.address import IPAddress
-from overlay_runtime.beacon.model import INTERVAL
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +21,8 @@ _BURST = (0.0, 0.06, 0.25)
 """Seconds after a change at which it is told: the repetitions make up for lost packets, and for a
 neighbour's switch port that is slow to open."""
 
+_NEWS_PAUSE = 1.0
+
 _RETRY_PAUSE = 1.0
 """Routes may change hundreds of times a second on a Kubernetes host."""
 
@@ -31,11 +32,21 @@ _RESOLVE_AGAIN = 30.0
 class Schedule:
     """Calls `send(everyone)` when it is time. All times by the event loop's clock."""
 
-    def __init__(self, send: Callable[[bool], None], retry: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        send: Callable[[bool], None],
+        retry: Callable[[], None],
+        news: Callable[[], None],
+        interval: Callable[[], float],
+    ) -> None:
         """`send`'s argument tells that something changed and every peer should know at once.
-        `retry` sends to those who could not be reached."""
+        `retry` sends to those who could not be reached, `news` (every second) to those who can't
+        see a change by themselves; `interval` returns the seconds between regular beacons."""
         self._send = send
         self._retry = retry
+        self._tell_news = news
+        self._interval = interval
+        self._news: asyncio.TimerHandle | None = None
         self._retrying: asyncio.TimerHandle | None = None
         self._retried = float("-inf")
         self._timers: list[asyncio.TimerHandle] = []
@@ -60,7 +71,7 @@ class Schedule:
 
     def stop(self) -> None:
         """Send no more."""
-        for timer in (*self._timers, self._regular, self._retrying):
+        for timer in (*self._timers, self._regular, self._retrying, self._news):
             if timer:
                 timer.cancel()
 
@@ -72,8 +83,15 @@ class Schedule:
     def _next(self) -> None:
         if self._regular:
             self._regular.cancel()
-        delay = INTERVAL * random.uniform(1 - _JITTER, 1 + _JITTER)
-        self._regular = asyncio.get_running_loop().call_later(delay, self._tick)
+        delay = self._interval() * random.uniform(1 - _JITTER, 1 + _JITTER)
+        loop = asyncio.get_running_loop()
+        self._regular = loop.call_later(delay, self._tick)
+        if self._news is None:
+            self._news = loop.call_later(_NEWS_PAUSE, self._every_second)
+
+    def _every_second(self) -> None:
+        self._news = asyncio.get_running_loop().call_later(_NEWS_PAUSE, self._every_second)
+        self._tell_news()
 
     def _tick(self) -> None:
         self._next()
@@ -117,10 +135,7 @@ class StaticPeers:
             for name in names:
                 try:
                     # In a thread: a dead DNS server takes seconds, and nothing may wait for it.
-                    # IPv4 only: there is no transport to global IPv6 addresses yet.
-                    found = await loop.getaddrinfo(
-                        name, None, family=socket.AF_INET, type=socket.SOCK_DGRAM
-                    )
+                    found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
                 except OSError as error:
                     unresolved.append(name)
                     log.debug("static peer %s: %s", name, error.strerror)

@@ -66,16 +66,21 @@ def encode(beacon: Beacon, key: bytes) -> bytes:
         bytes.fromhex(beacon.host), bytes.fromhex(beacon.boot),
         bytes.fromhex(beacon.echo) if beacon.echo else _NOBODY, beacon.seq,
     )  # fmt: skip
-    rest = directed + body.pack_body(beacon, MAX_BYTES - _REST_AT - _DIRECTED_BYTES)
+    rest = directed + body.packed_body(beacon, MAX_BYTES - _REST_AT - _DIRECTED_BYTES)
     return header + hmac.digest(key, header + rest, hashlib.sha256) + rest
 
 
-def decode(data: bytes, key: bytes) -> Beacon:
-    """Verify a datagram and return the beacon in it. Raises BadBeacon, and nothing else."""
+def decode(data: bytes, *keys: bytes) -> Beacon:
+    """Verify a datagram by any of the keys, and return the beacon in it.
+
+    Raises BadBeacon, and nothing else.
+    """
     if len(data) > MAX_BYTES or len(data) <= _REST_AT or not data.startswith(_START):
         raise BadBeacon("not a beacon of this version")
     header, signature, rest = data[: _HEADER.size], data[_HEADER.size : _REST_AT], data[_REST_AT:]
-    if not hmac.compare_digest(signature, hmac.digest(key, header + rest, hashlib.sha256)):
+    signed = header + rest
+    which = next((n for n, key in enumerate(keys) if _signs(key, signed, signature)), None)
+    if which is None:
         raise BadBeacon("wrong signature")
     _, _, flags, length, host, boot, echo, seq = _HEADER.unpack(header)
     try:
@@ -95,5 +100,10 @@ def decode(data: bytes, key: bytes) -> Beacon:
         heard=directed.heard,
         hears_all=directed.hears_all,
         seen=directed.seen,
+        key=which,
         others=directed.others,
     )
+
+
+def _signs(key: bytes, signed: bytes, signature: bytes) -> bool:
+    return hmac.compare_digest(signature, hmac.digest(key, signed, hashlib.sha256))

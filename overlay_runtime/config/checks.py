@@ -159,11 +159,7 @@ def address(value: Value) -> IPAddress:
 
 
 def peers(value: Value) -> tuple[str, ...]:
-    """Check the static peers: IPv4 addresses or host names of the physical network.
-
-    No IPv6: between segments the overlay travels over IPv4 (README.md), and within a segment hosts
-    find each other. Accepting what then never works would be worse than refusing it.
-    """
+    """Check the static peers: IP addresses or host names of the physical network."""
     if not isinstance(value.data, tuple):
         raise Wrong(f"found {shown(value)}", "write a list, one '- ' line for each peer")
     return tuple(dict.fromkeys(_peer(item) for item in value.data))
@@ -189,12 +185,8 @@ def _peer(value: Value) -> str:
             "leave it out: hosts on the same segment find each other",
             value,
         )
-    if found.version == 6:
-        raise Wrong(
-            f"found {shown(value)}, an IPv6 address",
-            "write the peer's IPv4 address: between segments the overlay travels over IPv4 only",
-            value,
-        )
+    if found.version == 6 and (found.scope_id or found.ipv4_mapped):
+        raise Wrong(f"found {shown(value)}, which is no host's address", "", value)
     return str(found)
 
 

@@ -53,6 +53,17 @@ class OverlayConfig:
             "Hosts believe only beacons signed with it. Required unless `insecure` is true.",
         ),
     )
+    previous_secret: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_about(
+            checks.secret,
+            "text of at least 16 characters, another one than `secret`",
+            "The secret of before, while it is being changed: hosts that still sign with it are "
+            "believed too. Remove it when `edge-overlay peers` shows no host with the previous "
+            "secret.",
+        ),
+    )
     address: IPAddress | None = field(
         default=None,
         metadata=_about(
@@ -92,9 +103,9 @@ class OverlayConfig:
         default=(),
         metadata=_about(
             checks.peers,
-            "a list of IPv4 addresses or host names",
-            "Physical IPv4 addresses, or names that lead to such, of hosts in other network "
-            "segments, which broadcasts don't reach.",
+            "a list of IP addresses or host names",
+            "Physical addresses, or names that lead to such, of hosts in other network segments, "
+            "which broadcasts don't reach.",
         ),
     )
     interface: tuple[str, ...] = field(
@@ -269,6 +280,17 @@ def _together(block: Position, written: dict[str, Entry], values: dict[str, Any]
         found.append(
             Problem(written["insecure"].key, "`insecure: true` together with `secret`",
                     "one of the two", "remove `insecure`, or the secret if you mean it")
+        )  # fmt: skip
+    if "previous_secret" in values and insecure:
+        found.append(
+            Problem(written["previous-secret"].key, "`previous-secret` together with `insecure: "
+                    "true`", "one of the two", "remove it")
+        )  # fmt: skip
+    if values.get("previous_secret", "") == values.get("secret"):
+        found.append(
+            Problem(written["previous-secret"].value.position,
+                    "`previous-secret` is the same as `secret`", "the secret of before",
+                    "remove it if nothing changes")
         )  # fmt: skip
     if "cidr" in written and "cidr" not in values:
         return found  # nothing can be said about addresses in a range that isn't known

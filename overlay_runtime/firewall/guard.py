@@ -11,7 +11,7 @@ from overlay_runtime.address import IPNetwork
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.firewall.events import RulesetEvents
 from overlay_runtime.firewall.firewall import Firewall, Wanted
-from overlay_runtime.peers import Peer, physical_addresses
+from overlay_runtime.peer import Peer, physical_addresses
 from overlay_runtime.physical import Physical
 
 

@@ -12,7 +12,7 @@ from overlay_runtime.beacon.model import HELD
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
 from overlay_runtime.kernel.model import Forwarding, Remote
-from overlay_runtime.peers import Peer, Transport
+from overlay_runtime.peer import Peer, Transport
 from overlay_runtime.underlay import Nic
 
 OVERHEAD_V6 = 70

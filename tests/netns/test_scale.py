@@ -12,7 +12,7 @@ from overlay_runtime.kernel.actual import read_addresses, read_forwarding, read_
 from overlay_runtime.kernel.apply import Applier
 from overlay_runtime.kernel.desired import Desired, desired
 from overlay_runtime.kernel.netlink import Netlink
-from overlay_runtime.peers import Peer, Transport
+from overlay_runtime.peer import Peer, Transport
 from tests.netns.lab import Lab
 from tests.netns.namespaces import inside, run
 from tests.unit.runtime.samples import beacon

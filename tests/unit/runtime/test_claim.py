@@ -7,7 +7,7 @@ import itertools
 
 from overlay_runtime.address import IPAddress, candidates
 from overlay_runtime.claim import Claim, objection
-from overlay_runtime.peers import HEARD_FOR, Peer
+from overlay_runtime.peer import HEARD_FOR, Peer
 from tests.unit.runtime.samples import CIDR, beacon
 
 OWN = "8" * 16

@@ -71,7 +71,7 @@ class _Host:
         self.table = PeerTable(self.mine.host, self.mine.mac)
         self.changes = 0
         self.exchange = BeaconExchange(
-            KEY, lambda: self.mine, self.table, self._changed, lambda: 0.0
+            [KEY], lambda: self.mine, self.table, self._changed, lambda: 0.0
         )
         self.exchange.sockets = _Wire(segment, self)  # type: ignore[assignment]
         segment.hosts[self.address] = self
@@ -216,13 +216,15 @@ def test_another_overlay_is_a_stranger_and_a_twin_is_told() -> None:
     one, two = _Host(segment, 1), _Host(segment, 2, vni=7)
     twin = _Host(segment, 4)
     twin.mine = replace(one.mine, boot="7" * 16, name="twin", nics=twin.mine.nics)
-    twin.exchange = BeaconExchange(KEY, lambda: twin.mine, twin.table, lambda _: None, lambda: 0.0)
+    twin.exchange = BeaconExchange(
+        [KEY], lambda: twin.mine, twin.table, lambda _: None, lambda: 0.0
+    )
     twin.exchange.sockets = _Wire(segment, twin)  # type: ignore[assignment]
     two.announce()
     twin.announce()
     segment.settle()
     assert one.table.strangers == {two.mine.host: "it has vni 7, this host has 100"}
-    assert one.exchange.duplicate == "twin"
+    assert one.exchange.duplicates() == {one.mine.host: "twin"}
 
 
 def test_garbage_is_counted_and_our_own_links_are_not_heard() -> None:
@@ -230,11 +232,11 @@ def test_garbage_is_counted_and_our_own_links_are_not_heard() -> None:
     one, two = _Host(segment, 1), _Host(segment, 2)
     one.exchange.received(b"garbage", two.address, 2)
     assert one.exchange.counters.beacons_bad == 1
-    assert one.exchange.malformed() is None
+    assert one.exchange.noticed.fault() is None
     header, body = encode(beacon(), KEY)[:40], b'{"version": 3}'
     signed = header + hmac.digest(KEY, header + body, "sha256") + body
     one.exchange.received(signed, two.address, 2)
-    assert "10.9.0.2" in (one.exchange.malformed() or "")
+    assert "10.9.0.2" in (one.exchange.noticed.fault() or "")
     one.exchange.is_ours = lambda ifindex: ifindex == 2
     two.announce()
     segment.settle()
@@ -256,4 +258,4 @@ def test_what_is_counted_and_who_is_foreign() -> None:
         encode(beacon(7), derive_key("another cluster's secret")), V4("10.9.0.7"), 2
     )
     assert one.exchange.counters.beacons_bad == 1
-    assert list(one.exchange.foreign()) == [V4("10.9.0.7")]
+    assert list(one.exchange.noticed.strangers()) == [V4("10.9.0.7")]

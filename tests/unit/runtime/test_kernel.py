@@ -29,7 +29,7 @@ from overlay_runtime.kernel.model import (
     Remote,
     Vxlan,
 )
-from overlay_runtime.peers import Peer, Transport
+from overlay_runtime.peer import Peer, Transport
 from tests.unit.runtime.samples import CIDR, V4, V6, beacon, nic
 
 ME = Identity("me", "given")

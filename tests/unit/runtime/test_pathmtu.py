@@ -7,7 +7,7 @@ from collections.abc import Callable
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.pathmtu import MAGIC, TRIES, VERIFY_EVERY, WAIT, PathMtu, Send
 from overlay_runtime.beacon.wire import derive_key
-from overlay_runtime.peers import Peer, Transport
+from overlay_runtime.peer import Peer, Transport
 from tests.unit.runtime.samples import V4, V6, beacon
 
 OWN, OTHER = V4("10.9.0.99"), V4("10.9.0.1")
@@ -103,7 +103,7 @@ def test_an_ipv6_header_counts() -> None:
 def test_keys_and_forgeries() -> None:
     rotating = _Net(1500, keys=(OLD, NEW))
     rotating.run(1)
-    assert rotating.peer.path_mtu is None  # the answer is signed by a key that we don't know
+    assert rotating.peer.path_mtu == 1500  # each is asked, and answers, by the key that it knows
     net = _Net(1500, keys=(OLD,))
     net.run(5)
     assert net.peer.path_mtu is None

@@ -6,14 +6,9 @@ import ipaddress
 from typing import Any
 
 from overlay_runtime.beacon.wire import BeaconNic
-from overlay_runtime.peers import (
-    FORWARDED_FOR,
-    HEARD_FOR,
-    MAX_PEERS,
-    PeerTable,
-    Transport,
-    physical_addresses,
-)
+from overlay_runtime.peer import HEARD_FOR, Transport, physical_addresses
+from overlay_runtime.peers import FORWARDED_FOR, MAX_PEERS, Inherited, PeerTable
+from overlay_runtime.transport import alternatives
 from tests.unit.runtime.samples import CIDR, V4, V6, beacon, nic
 
 OWN = CIDR[50]
@@ -21,7 +16,7 @@ HEARS_US: dict[str, Any] = {"echo": "0" * 16, "heard": nic().ll}
 
 
 def _table() -> PeerTable:
-    return PeerTable("f" * 16, "02:ff:00:00:00:00")
+    return PeerTable("f" * 16, "02:ff:00:00:00:00", started=-100.0)
 
 
 def _transport(table: PeerTable, now: float, *nics: object) -> Transport | None:
@@ -90,11 +85,11 @@ def test_a_path_that_the_peer_does_not_hear_us_on_is_not_used() -> None:
     table = _table()
     table.heard(beacon(echo="0" * 16), V6("fe80::1"), 2, 0.0)
     assert _transport(table, 0.0) == Transport(V4("10.9.0.1"))
-    [probe] = table.probes(table.peers[beacon().host], [nic()], 0.0)
+    [probe] = alternatives(table.peers[beacon().host], [nic()], 0.0)
     assert probe == Transport(V6("fe80::1"), 2)  # so that it can hear us again
     table.heard(beacon(seq=2, **HEARS_US), V4("10.9.0.1"), 2, 1.0)
     assert _transport(table, 1.0) == Transport(V6("fe80::1"), 2)
-    assert table.probes(table.peers[beacon().host], [nic()], 1.0) == []
+    assert alternatives(table.peers[beacon().host], [nic()], 1.0) == []
     # An answer over IPv4, given before the other one went out, takes nothing back.
     assert not table.heard(beacon(seq=3, echo="0" * 16), V4("10.9.0.1"), 2, 1.1)
     assert _transport(table, 1.1) == Transport(V6("fe80::1"), 2)
@@ -137,6 +132,46 @@ def test_who_had_it_first_keeps_it() -> None:
     assert "this host's overlay address" in conflicts["host3"]
     assert "MAC" in conflicts["host4"]
     assert conflicts["host5"] == ""
+
+
+def test_who_was_there_before_us_comes_by_the_kernels_entry_or_by_id() -> None:
+    for incumbents, first in (({}, "host1"), ({str(CIDR[7]): beacon(2).mac}, "host2")):
+        table = PeerTable("f" * 16, "02:ff:00:00:00:00", started=0.0)
+        table.inherit(Inherited(neighbours=incumbents))
+        for number in (2, 1):
+            table.heard(beacon(number, address=CIDR[7]), V6(f"fe80::{number}"), 2, 3.0 - number)
+        table.update([nic()], OWN, 5.0)
+        assert [peer.beacon.name for peer in table.forwarded()] == [first]
+
+
+def test_a_restart_goes_on_with_the_path_of_before() -> None:
+    table = PeerTable("f" * 16, "02:ff:00:00:00:00", started=0.0)
+    path = Transport(V6("fe80::1"), 2)
+    table.inherit(Inherited(paths={beacon().mac: path}, link_local=nic().ll))
+    table.heard(beacon(), V4("10.9.0.1"), 2, 1.0)  # which tells nothing of link-local addresses
+    assert _transport(table, 1.0) == path
+    table.heard(beacon(seq=2, echo="0" * 16), V4("10.9.0.1"), 2, 7.0)  # it doesn't hear us there
+    assert _transport(table, 7.0) == Transport(V4("10.9.0.1"))
+
+
+def test_a_replacement_keeps_what_it_took_over() -> None:
+    table = _table()
+    table.heard(beacon(1, address=CIDR[7]), V6("fe80::1"), 2, 0.0)
+    table.heard(beacon(2, address=CIDR[7]), V6("fe80::2"), 2, 1.0)
+    for now, seq, name in ((1.0, 2, "host1"), (36.0, 3, "host2"), (40.0, 4, "host2")):
+        table.heard(beacon(2, seq=seq, address=CIDR[7]), V6("fe80::2"), 2, now)
+        if now == 40.0:  # it comes back
+            table.heard(beacon(1, seq=seq, address=CIDR[7]), V6("fe80::1"), 2, now)
+        table.update([nic()], OWN, now)
+        assert [peer.beacon.name for peer in table.forwarded()] == [name]
+
+
+def test_a_claim_with_a_taken_mac_gets_no_entries() -> None:
+    table = _table()
+    table.heard(beacon(1), V6("fe80::1"), 2, 0.0)
+    table.heard(beacon(2, mac=beacon(1).mac, state="claiming"), V6("fe80::2"), 2, 1.0)
+    table.update([nic()], OWN, 1.0)
+    assert [peer.beacon.name for peer in table.forwarded()] == ["host1"]
 
 
 def test_silent_peers_are_lost_but_forwarded_for_a_day() -> None:

@@ -11,7 +11,9 @@ def test_a_storm_of_route_changes_is_one_try_a_second() -> None:
     tries = []
 
     async def storm() -> None:
-        schedule = Schedule(lambda _everyone: None, lambda: tries.append(1))
+        schedule = Schedule(
+            lambda _everyone: None, lambda: tries.append(1), lambda: None, lambda: 10.0
+        )
         for _ in range(40):
             schedule.rerouted()
             await asyncio.sleep(0.005)

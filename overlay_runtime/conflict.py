@@ -1,0 +1,65 @@
+"""Who keeps an overlay address that two hosts hold. Pure.
+
+It happens when two parts of a site claimed addresses while they could not hear each other. The
+rule: no host that runs is ever renumbered. Every host goes on with the holder that it knew first,
+also across a restart of its agent (the kernel's neighbour entry names it); a host that started when
+both were there takes the one with the lower host id. All name the other one. When the holder has
+been silent for too long the other takes its place, and keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from overlay_runtime.address import IPAddress
+from overlay_runtime.beacon.model import HELD
+from overlay_runtime.peer import HEARD_FOR, Peer
+
+REMEDY = "to give it another address run `edge-overlay reset` there and restart edge-overlay"
+
+
+def find_conflicts(
+    peers: Iterable[Peer],
+    own_mac: str,
+    own: IPAddress | None,
+    incumbents: Mapping[str, str],
+    holders: dict[object, str],
+    started: float,
+    now: float,
+) -> None:
+    """Set `conflict` of every peer.
+
+    `incumbents` are the kernel's entries when this agent started (overlay address → MAC), which was
+    at `started`; `holders` is kept from call to call: (address or MAC) → host id.
+    """
+
+    def order(peer: Peer) -> tuple[bool, bool, bool, float, str]:
+        holds = holders.get(peer.address) == peer.id
+        incumbent = incumbents.get(str(peer.address)) == peer.beacon.mac
+        # Who was there when we came: in which order they were heard means nothing.
+        first = peer.since if peer.since - started > HEARD_FOR else 0.0
+        return (peer.lost(now), not holds, not incumbent, first, peer.id)
+
+    taken: dict[object, Peer] = {}
+    for peer in sorted(peers, key=order):
+        peer.conflict = _conflict(peer, own_mac, own, taken)
+    holders.clear()
+    holders.update({key: peer.id for key, peer in taken.items()})
+
+
+def _conflict(
+    peer: Peer, own_mac: str, own: IPAddress | None, taken: dict[object, Peer]
+) -> str | None:
+    held = peer.beacon.state == HELD and peer.address is not None
+    if peer.beacon.mac == own_mac:
+        return "it uses this host's MAC address"
+    if held and peer.address == own:
+        return f"it uses this host's overlay address {own}"
+    for key in (peer.address, peer.beacon.mac) if held else (peer.beacon.mac,):
+        if key in taken:
+            other = taken[key]
+            return f"it uses {key}, which {other.beacon.name} ({other.id}) had first"
+    taken[peer.beacon.mac] = peer
+    if held:
+        taken[peer.address] = peer
+    return None

@@ -6,10 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from overlay_runtime.address import IPAddress, IPNetwork
-from overlay_runtime.claim import ANNOUNCE_SECONDS, Claim, alive, objection
+from overlay_runtime.beacon.model import HELD
+from overlay_runtime.claim import ANNOUNCE_SECONDS, Claim
 from overlay_runtime.config.schema import OverlayConfig
+from overlay_runtime.dad.detector import PROBES_AT
 from overlay_runtime.errors import StateError
 from overlay_runtime.identity import Identity
 from overlay_runtime.peers import PeerTable
@@ -19,8 +22,26 @@ from overlay_runtime.status import boottime
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 10.0
+_STORE_AGAIN = 2.0
+_TICK = 0.05
+_LATE = 0.3
+"""A host that could not look at what came for so many seconds has not listened: it claims anew."""
+
 _REPEAT_SECONDS = 0.25
-"""A claim is repeated so often: a peer that misses it can't object."""
+"""A claim is repeated so often: a peer that misses it can't object. The more claim at once, the
+rarer, as every repetition reaches everybody."""
+
+_REPEATED_BY = 16
+
+
+class Wire(Protocol):
+    """Who is seen on the overlay itself: `dad/detector.py`."""
+
+    def probe(self, address: IPAddress) -> None:
+        """Ask whether anybody uses an address."""
+
+    def user(self, address: IPAddress, claiming: frozenset[str]) -> str | None:
+        """Return the MAC address of who uses it."""
 
 
 class Acquisition:
@@ -40,6 +61,7 @@ class Acquisition:
     ) -> None:
         """Read what is stored. `hardware` finds the host's identity if none is stored; `repeat`
         sends one beacon more."""
+        self.wire: Wire | None = None
         self._store = store
         self._changed = changed
         self._repeat = repeat
@@ -77,7 +99,7 @@ class Acquisition:
             await self._move(table, self._wanted)
         while self._unsaved:
             await asyncio.sleep(_RETRY_SECONDS)
-            self._save(self._unsaved)
+            self._unsaved = None if self._saved(self._unsaved) else self._unsaved
 
     async def _first_claim(self, table: PeerTable, may_claim: Callable[[], str | None]) -> None:
         while self.address is None:
@@ -93,7 +115,27 @@ class Acquisition:
                 self._problem("claim", claim.problem)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            self._use(settled)
+            await self._use(settled)
+
+    async def _move(self, table: PeerTable, wanted: IPAddress) -> None:
+        """Go over to another configured address, unless somebody has it. The old one stays in use
+        until then."""
+        while wanted != self.address:
+            if wanted not in self.cidr:
+                why: str | None = f"it is outside {self.cidr}"
+            else:
+                claim = Claim(self.identity.text, table.own_id, self.cidr, wanted)
+                await self._announce(claim, table)
+                why = claim.problem
+            if why is None:
+                self._problem("address", None)
+                await self._use(wanted)
+                return
+            self.claiming = None
+            self._problem("address", f"the configured address {wanted} can't be used: "
+                          f"{why.removeprefix(f'the configured address {wanted}: ')}; this host "
+                          f"keeps {self.address}")  # fmt: skip
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _announce(self, claim: Claim, table: PeerTable) -> None:
         """Announce until nobody has objected to the same address for the whole time."""
@@ -101,54 +143,51 @@ class Acquisition:
         restart = True
         while claim.trying:
             if restart:
-                deadline = loop.time() + ANNOUNCE_SECONDS
+                began = repeated = loop.time()
+                probes = list(PROBES_AT)
                 self.claiming = claim.trying
                 log.info("claiming address=%s", claim.trying)
                 self._changed()  # tells it three times in the first quarter of a second
-                repeated = loop.time()
-            elif loop.time() - repeated >= _REPEAT_SECONDS:
+            rivals = [p for p in table.peers.values() if p.beacon.state != HELD or p.beacon.claims]
+            if loop.time() - repeated >= _REPEAT_SECONDS * max(1, len(rivals) / _REPEATED_BY):
                 repeated = loop.time()
                 self._repeat()
-            await asyncio.sleep(0.05)
-            peers, remembered = table.peers.values(), table.remembered_for_us()
-            restart = claim.reconsider(peers, remembered, boottime())
-            if loop.time() >= deadline or claim.problem:
+            if self.wire and probes and loop.time() - began >= probes[0]:
+                self.wire.probe(claim.trying)
+                del probes[0]
+            slept = loop.time()
+            await asyncio.sleep(_TICK)
+            late = loop.time() - slept > _TICK + _LATE
+            macs = frozenset(peer.beacon.mac for peer in rivals)
+            restart = claim.reconsider(
+                table.peers.values(), table.remembered_for_us(), boottime(), self._user_but(macs)
+            )
+            if claim.problem or (not late and loop.time() >= began + ANNOUNCE_SECONDS):
                 return
+            restart |= late
 
-    async def _move(self, table: PeerTable, wanted: IPAddress) -> None:
-        """Go over to another configured address, unless somebody has it."""
-        while True:
-            await asyncio.sleep(ANNOUNCE_SECONDS)
-            if wanted not in self.cidr:
-                why: str | None = f"it is outside {self.cidr}"
-            else:
-                why = objection(wanted, table.own_id, alive(table.peers.values(), boottime()))
-            if why is None:
-                self._problem("address", None)
-                self._use(wanted)
-                return
-            self._problem(
-                "address", f"the configured address {wanted} can't be used: {why}; this host "
-                f"keeps {self.address}"
-            )  # fmt: skip
-            await asyncio.sleep(_RETRY_SECONDS)
+    def _user_but(self, claiming: frozenset[str]) -> Callable[[IPAddress], str | None]:
+        wire = self.wire
+        return lambda address: wire.user(address, claiming) if wire else None
 
-    def _use(self, address: IPAddress) -> None:
+    async def _use(self, address: IPAddress) -> None:
+        """Store an address, and only then use it: what isn't stored is another one tomorrow."""
         identity = self.identity
-        self._save(State(self.cidr, address, identity.text, identity.source, int(time.time())))
+        state = State(self.cidr, address, identity.text, identity.source, int(time.time()))
+        while not self._saved(state):
+            await asyncio.sleep(_STORE_AGAIN)
         self.address, self.claiming = address, None
         log.info("holding address=%s identity=%r", address, identity.source)
         self._changed()
 
-    def _save(self, state: State) -> None:
+    def _saved(self, state: State) -> bool:
         try:
             self._store.save(state)
-            self._unsaved = None
-            self._problem("state", None)
         except StateError as error:
-            # It works until the next boot, and then finds the same address by the identity.
-            self._unsaved = state
             self._problem("state", str(error))
+            return False
+        self._problem("state", None)
+        return True
 
     def _load(self) -> State | None:
         try:
@@ -159,7 +198,7 @@ class Acquisition:
             return None
         if self._store.recovered and stored:
             log.warning("state: %s", self._store.recovered)
-            self._save(stored)
+            self._unsaved = None if self._saved(stored) else stored
         return stored
 
     def _problem(self, subject: str, text: str | None) -> None:

@@ -30,6 +30,7 @@ from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.counters import Counters
+from overlay_runtime.dad.detector import Detector
 from overlay_runtime.errors import KernelError
 from overlay_runtime.firewall.guard import Guard
 from overlay_runtime.identity import find_identity
@@ -107,6 +108,10 @@ class Agent:
             lambda: self._announce(everyone=True),
         )
         identity = self.own.identity
+        self.wire = Detector(
+            self.own.cidr.version, identity.mac(BRIDGE), boottime, self._look_again
+        )
+        self.own.wire = self.wire
         self.table = PeerTable(identity.host_id, identity.mac(BRIDGE), self.started)
         keys = [derive_key(None if config.insecure else config.secret)]
         if config.previous_secret:
@@ -151,6 +156,7 @@ class Agent:
             self._schedule.stop()
             self.static.stop()
             self.guard.close()
+            self.wire.close()
             events.close()
             if self.exchange.sockets:
                 self.exchange.sockets.close()
@@ -237,6 +243,8 @@ class Agent:
         if count:
             log.info("kernel corrected: changes=%d peers=%d", count, len(self.table.peers))
             physical.look_at_links()
+        bridge = physical.link(BRIDGE)
+        self.wire.attach(bridge.index if bridge else None, self.own.address)
         kept = self.applier.remotes() if settling else ()  # read by now
         self.guard.update(self.table.forwarded(), kept, physical, self.own.cidr)
         up = any(link.up and link.name in (VXLAN4, VXLAN6) for link in physical.links)
@@ -333,6 +341,7 @@ class Agent:
             port=self.config.port,
             state=HELD if own.address else CLAIMING,
             address=own.address or own.claiming,
+            claims=own.claiming if own.address else None,
             mac=own.identity.mac(BRIDGE),
             nics=self.physical.described(),
             interval=interval(len(self.table.peers)),

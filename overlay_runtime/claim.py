@@ -1,12 +1,12 @@
 """How a host gets its overlay address: the order of what it tries, and when it gives way. Pure.
 
-The driver is the agent: it announces `claiming`, waits, asks `objection`, and goes on. A probe on
-the wire (RFC 5227) belongs between an announcement that met no objection and `Claim.settle`.
+The driver is `acquire.py`: it announces what is being tried, probes for it on the wire, lets the
+claim reconsider, and takes what is settled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from overlay_runtime.address import IPAddress, IPNetwork, candidates, usable
 from overlay_runtime.beacon.wire import HELD
@@ -20,12 +20,11 @@ def objection(address: IPAddress, own_id: str, peers: Iterable[Peer]) -> str | N
     """Return who is in the way of claiming `address`, or None.
 
     Who holds it wins; of two that claim it at once the lower host id wins: both see the same.
-    (Two that hold it, as when a split segment heals, both keep it; status tells. Not settled yet.)
     """
     for peer in peers:
-        if peer.address != address:
+        if address not in (peer.address, peer.beacon.claims):
             continue
-        if peer.beacon.state == HELD:
+        if peer.address == address and peer.beacon.state == HELD:
             return f"{peer.beacon.name} ({peer.id}) holds it"
         if peer.id < own_id:
             return f"{peer.beacon.name} ({peer.id}) claims it too and comes first"
@@ -53,18 +52,27 @@ class Claim:
         self._wanted = wanted
         self._order: Iterator[IPAddress] = candidates(identity, cidr)
         self._refused: set[IPAddress] = set()
+        self._user: Callable[[IPAddress], str | None] = lambda _address: None
         self.problem: str | None = None
         """Why the configured address can't be had, in words, or that the range is full."""
         self.trying: IPAddress | None = wanted or next(self._order, None)
 
     def reconsider(
-        self, peers: Iterable[Peer], remembered: Iterable[IPAddress], now: float
+        self,
+        peers: Iterable[Peer],
+        remembered: Iterable[IPAddress],
+        now: float,
+        user: Callable[[IPAddress], str | None] = lambda _address: None,
     ) -> bool:
-        """Look at what peers say by now; return whether another address must be announced."""
+        """Look at what peers say by now, and at who was seen on the wire (`user` returns a MAC
+        address); return whether another address must be announced."""
         peers = list(peers)
         before = self.trying
+        self._user = user
         if self._wanted is not None:
             why = objection(self._wanted, self._own_id, alive(peers, now))
+            mac = user(self._wanted)
+            why = why or (f"{mac} uses it, who is no known host" if mac else None)
             self.problem = f"the configured address {self._wanted}: {why}" if why else None
             return False  # the user's choice is never replaced by another, it waits
         for address in remembered:
@@ -85,5 +93,6 @@ class Claim:
         return (
             usable(address, self._cidr)
             and address not in self._refused
+            and self._user(address) is None
             and objection(address, self._own_id, peers) is None
         )

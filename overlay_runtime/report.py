@@ -41,6 +41,7 @@ def problems(agent: Agent) -> list[str]:
             f"the overlay's range {own.cidr} overlaps {agent.physical.overlap}; the overlay is "
             "kept, but addresses of one of the two can't be reached"
         )
+    found += [agent.wire.fault, _attack(agent)]
     for twin in _duplicates(agent):
         found.append(
             f"host {twin['name']} ({twin['id']}) {twin['why']}: a cloned disk? run `edge-overlay "
@@ -107,6 +108,17 @@ def status(agent: Agent) -> dict[str, Any]:
         "counters": agent.counters.as_dict(),
         "sources": agent.loaded.sources,
     }
+
+
+def _attack(agent: Agent) -> str | None:
+    mac = agent.wire.attacker()
+    if mac is None:
+        return None
+    names = [peer.beacon.name for peer in agent.table.peers.values() if peer.beacon.mac == mac]
+    return (
+        f"this host's overlay address {agent.own.address} is also used by "
+        f"{names[0] if names else 'an unknown host'} ({mac}): both go on; {REMEDY}"
+    )
 
 
 def _duplicates(agent: Agent) -> list[dict[str, str]]:

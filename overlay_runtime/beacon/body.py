@@ -45,8 +45,8 @@ class _Packed:
 
 def packed_body(beacon: Beacon, longest: int) -> bytes:
     """Do as `pack_body`, but only if the body is another than the last time."""
-    key = (longest, beacon.name, beacon.state, beacon.address, beacon.interval, beacon.nics,
-           beacon.mac, beacon.cidr, beacon.vni, beacon.port)  # fmt: skip
+    key = (longest, beacon.name, beacon.state, beacon.address, beacon.claims, beacon.interval,
+           beacon.nics, beacon.mac, beacon.cidr, beacon.vni, beacon.port)  # fmt: skip
     if _Packed.key != key:
         _Packed.key, _Packed.data = key, pack_body(beacon, longest)
     return _Packed.data
@@ -106,6 +106,7 @@ def parse_body(data: bytes) -> Beacon:
         address=_overlay_address(body, "address", cidr),
         mac=_unicast_mac(body),
         nics=tuple(_nic(nic, cidr) for nic in _few(body["nics"], MAX_NICS)),
+        claims=_overlay_address(body, "claims", cidr),
         interval=_seconds(body, "interval"),
     )
 
@@ -144,6 +145,8 @@ def _packed(beacon: Beacon, nics: list[BeaconNic]) -> bytes:
     }
     if beacon.address:
         body["address"] = str(beacon.address)
+    if beacon.claims:
+        body["claims"] = str(beacon.claims)
     return json.dumps(body, separators=(",", ":")).encode()
 
 

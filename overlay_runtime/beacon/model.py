@@ -48,6 +48,8 @@ class Beacon:
     address: IPAddress | None
     mac: str
     nics: tuple[BeaconNic, ...]
+    claims: IPAddress | None = None
+    """Another overlay address, which the host would like to move to."""
     interval: float = INTERVAL
     """Seconds until the sender's next regular beacon: how long its silence means nothing."""
     to_all: bool = False

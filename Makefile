@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit test-image test-netns test-oci test-vm setup setup-test container clean
+.PHONY: help image test check unit fuzz test-image test-netns test-oci test-vm setup setup-test container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,6 +34,11 @@ unit: $(VENV)/.test ## the unit tests only (seconds)
 
 test-image test-netns test-oci test-vm: setup-test ## one tier of the tests only
 	$(PYTEST) tests/$(@:test-%=%)
+
+fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of three targets)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	for target in raw signed conversation; do \
+	    $(BIN)/python -m tests.fuzz.run $$target $(or $(RUNS),400000) build/fuzz/$$target || exit 1; done
 
 setup: $(VENV)/.build-packages $(VENV)/.installed ## what `make image` needs
 

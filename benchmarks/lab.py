@@ -40,7 +40,7 @@ class Host:
     again with the same number and directory, it is the same host after a reboot.
     """
 
-    def __init__(self, lab: Lab, number: int, directory: Path, *, ipv6: bool) -> None:
+    def __init__(self, lab: Lab, number: int, directory: Path, *, ipv6: bool, cidr: str) -> None:
         self.namespace = f"{lab.prefix}h{number}"
         self.physical: str | None = None
         self._lab, self._number, self._directory, self._ipv6 = lab, number, directory, ipv6
@@ -48,7 +48,7 @@ class Host:
         (directory / "run").mkdir(parents=True, exist_ok=True)
         for old in (directory / "run").iterdir():
             old.unlink()
-        (directory / "user-data").write_text(_USER_DATA)
+        (directory / "user-data").write_text(f"{_USER_DATA}  cidr: {cidr}\n")
 
     def connect(self) -> None:
         """Make the namespace and the cable to the switch; the NIC is down."""
@@ -88,8 +88,14 @@ class Host:
             ip(remove + add, self.namespace)
         self.physical = physical
 
-    def start_agent(self) -> None:
-        """Start the agent; it goes on until `stop`."""
+    @property
+    def pid(self) -> int:
+        """The agent's process."""
+        assert self._agent is not None
+        return self._agent.pid
+
+    def start_agent(self, **variables: str) -> None:
+        """Start the agent, with more environment; it goes on until `stop`."""
         words = self.words("nice", "-n", "-10", sys.executable, "-m", "overlay_runtime", "run")
         words += ["--run-dir", str(self._directory / "run")]
         words += ["--state-dir", str(self._directory / "state")]
@@ -98,6 +104,7 @@ class Host:
             **os.environ,
             "EDGE_OVERLAY_USER_DATA": str(self._directory / "user-data"),
             "EDGE_OVERLAY_LIBRARY": str(REPOSITORY / "image-templates/edge/usr/lib/edge-overlay"),
+            **variables,
         }
         with (self._directory / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
@@ -139,6 +146,13 @@ class Host:
 
     def stop(self) -> None:
         """End the agent and remove the namespace; what is on disk stays."""
+        self.end_agent()
+        with contextlib.suppress(LabError):  # the kernel removes a namespace's links later
+            ip(f"link del p{self._number}\n", self._lab.switch)
+        ip(f"netns del {self.namespace}\n")
+
+    def end_agent(self) -> None:
+        """End the agent alone."""
         if self._agent:
             self._agent.terminate()
             try:
@@ -147,9 +161,6 @@ class Host:
                 self._agent.kill()
                 self._agent.wait()
         self._agent = None
-        with contextlib.suppress(LabError):  # the kernel removes a namespace's links later
-            ip(f"link del p{self._number}\n", self._lab.switch)
-        ip(f"netns del {self.namespace}\n")
 
 
 class Lab:
@@ -163,9 +174,9 @@ class Lab:
         ip(f"netns add {self.switch}\n")
         ip("link add br0 type bridge mcast_snooping 0\nlink set br0 up\n", self.switch)
 
-    def host(self, number: int, *, ipv6: bool) -> Host:
+    def host(self, number: int, *, ipv6: bool, cidr: str = "100.64.192.0/23") -> Host:
         """Add a host (or bring it back: see Host)."""
-        host = Host(self, number, self._directory / f"host{number}", ipv6=ipv6)
+        host = Host(self, number, self._directory / f"host{number}", ipv6=ipv6, cidr=cidr)
         self._hosts.append(host)
         host.connect()
         return host

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.costs import costs, times
 from benchmarks.figures import machine, spread, table
 from benchmarks.lab import LabError, lab
 from benchmarks.plot import Row, plot
@@ -26,7 +27,7 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks.overlay", description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="of each case (default 10)")
-    parser.add_argument("--only", choices=("startup", "renumber"), help="one of the two parts")
+    parser.add_argument("--only", choices=("startup", "renumber", "costs"), help="one part")
     parser.add_argument("--plot", type=Path, default=PLOT, metavar="FILE", help="the SVG")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -35,10 +36,12 @@ def main() -> int:
     scratch = tempfile.TemporaryDirectory(prefix="edge-bench-", ignore_cleanup_errors=True)
     try:
         with scratch as directory:
-            if options.only != "renumber":
+            if options.only in (None, "startup"):
                 parts += _startup(Path(directory), options.runs)
-            if options.only != "startup":
+            if options.only in (None, "renumber"):
                 parts += _renumber(Path(directory), options.runs, options.plot)
+            if options.only in (None, "costs"):
+                parts += _costs(Path(directory), options.runs)
     except LabError as error:
         print(f"nothing measured: {error}", file=sys.stderr)
         return 1
@@ -61,6 +64,11 @@ def _startup(directory: Path, runs: int) -> list[str]:
         rows.append([case, network, str(len(same)), *[_after(column) for column in columns]])
     head = ["from", "network", "N", "address on scbr-100, s", "`up` in status, s"]
     return [table([*head, "first answer of a peer, s"], rows)]
+
+
+def _costs(directory: Path, runs: int) -> list[str]:
+    with lab(directory / "costs") as one:
+        return [costs(one, (0, 200, 1000), _say), times(one, 1000, runs, _say)]
 
 
 def _after(values: Sequence[float]) -> str:

@@ -13,7 +13,7 @@ PYTEST := $(SUDO) $(BIN)/pytest
 BUILD_PACKAGES := ca-certificates debian-archive-keyring mmdebstrap mtools python3-venv \
     squashfs-tools squashfs-tools-ng util-linux xorriso
 TEST_PACKAGES := dnsmasq-base docker.io dosfstools ethtool iproute2 iptables iputils-ping nftables \
-    groff-base mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
+    groff-base iperf3 mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12

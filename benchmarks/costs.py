@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.figures import REPOSITORY, spread, table
 from benchmarks.lab import Host, Lab, LabError
 
-_IDLE_S = 10.0
-_SETTLED_S = 15.0
+_IDLE_S = 60.0
+_SETTLED_S = 75.0
 """After a crowd has been found: its news are told, every path was measured."""
 
 _EVENTS = 50_000

@@ -18,8 +18,10 @@ from benchmarks.lab import LabError, lab
 from benchmarks.plot import Row, plot
 from benchmarks.renumber import MODES, Gap, gaps
 from benchmarks.startup import Startup, startups
+from benchmarks.traffic import against_hand_made, vip_moves
 
 PLOT = Path(__file__).with_name("overlay-gaps.svg")
+_PARTS = ("startup", "renumber", "traffic", "costs")
 _NETWORKS = (("IPv4 and IPv6", True), ("IPv4 only", False))
 
 
@@ -27,7 +29,7 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(prog="benchmarks.overlay", description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="of each case (default 10)")
-    parser.add_argument("--only", choices=("startup", "renumber", "costs"), help="one part")
+    parser.add_argument("--only", choices=_PARTS, help="one part")
     parser.add_argument("--plot", type=Path, default=PLOT, metavar="FILE", help="the SVG")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -40,6 +42,8 @@ def main() -> int:
                 parts += _startup(Path(directory), options.runs)
             if options.only in (None, "renumber"):
                 parts += _renumber(Path(directory), options.runs, options.plot)
+            if options.only in (None, "traffic"):
+                parts += _traffic(Path(directory), options.runs)
             if options.only in (None, "costs"):
                 parts += _costs(Path(directory), options.runs)
     except LabError as error:
@@ -69,6 +73,11 @@ def _startup(directory: Path, runs: int) -> list[str]:
 def _costs(directory: Path, runs: int) -> list[str]:
     with lab(directory / "costs") as one:
         return [costs(one, (0, 200, 1000), _say), times(one, 1000, runs, _say)]
+
+
+def _traffic(directory: Path, runs: int) -> list[str]:
+    with lab(directory / "traffic") as one:
+        return [against_hand_made(one, runs, _say), vip_moves(one, runs, _say)]
 
 
 def _after(values: Sequence[float]) -> str:

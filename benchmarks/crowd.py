@@ -21,6 +21,8 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
+from overlay_runtime.beacon.pathmtu import MAGIC as PATH_PROBE
+from overlay_runtime.beacon.pathmtu import acknowledgement
 from overlay_runtime.beacon.rounds import UNICASTS_A_ROUND, interval
 from overlay_runtime.beacon.wire import BadBeacon, Beacon, BeaconNic, decode, derive_key, encode
 
@@ -84,6 +86,11 @@ class Crowd:
 
     def _read(self, ready: socket.socket) -> None:
         data, ancillary, _, (source, *_) = ready.recvmsg(2048, 128)
+        target = _destination(ancillary)
+        if data.startswith(PATH_PROBE) and target in self._by_address:
+            own = self._by_address[target].beacon.nics[0].ll[0]
+            self._send6(acknowledgement(data, self._key), own, source.split("%")[0])
+            return
         try:
             beacon = decode(data, self._key)
         except BadBeacon:
@@ -98,9 +105,9 @@ class Crowd:
         known = self._agents.get(beacon.host)
         if known is None:
             return
-        target = self._by_address.get(_destination(ancillary))
-        for actor in [target] if target else self._actors:
-            if actor.echo != beacon.boot or (target and beacon.ask):
+        one = self._by_address.get(target)
+        for actor in [one] if one else self._actors:
+            if actor.echo != beacon.boot or (one and beacon.ask):
                 actor.echo = beacon.boot
                 self._send6(self._directed(actor, beacon, ask=True), actor.beacon.nics[0].ll[0],
                             known[1])  # fmt: skip

@@ -270,10 +270,12 @@ class Agent:
 
     def _peer_changed(self, host: str) -> None:
         """A beacon said something new: what is only about that peer's way is done at once."""
-        peer = self.table.moved(host, self.physical.nics, boottime())
-        if peer is None or peer.transport is None or not self.applied:
+        if not self.applied or not self.table.settled(host):
             self._look_again()
             return
+        peer = self.table.moved(host, self.physical.nics, boottime())
+        if peer is None or peer.transport is None:
+            return  # a path more, or one less, that isn't in use
         self.counters.transport_changes += 1
         self._unsure(peer.transport.remote)
         self.guard.admit(peer)

@@ -20,7 +20,7 @@ every 10 s ± jitter) may get lost. After it, a peer is shown as lost. A crowd's
 and each peer tells how rare its own are: see `Peer.patience`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Transport:
     """How packets to a peer travel: IPv6 link-local through a NIC (its ifindex), or routed."""
 
@@ -35,7 +35,7 @@ class Transport:
         return "ipv6" if self.via is None else "ipv6-link-local"
 
 
-@dataclass
+@dataclass(slots=True)
 class Peer:
     """Another host, as its newest trusted beacon describes it."""
 
@@ -59,6 +59,8 @@ class Peer:
     hears_us: float | None = None
     """When it last told that it hears what we send by broadcast or multicast; None if it last told
     that it doesn't."""
+    acted_on: tuple[object, ...] | None = None
+    """What of its beacon decides about forwarding, as the kernel has it."""
     path_mtu: int | None = None
     """The largest IP packet, in bytes, that is known to reach it by `transport` (pathmtu.py)."""
 

@@ -69,6 +69,8 @@ class PeerTable:
             changed = True
         else:
             changed = _essence(peer.beacon) != _essence(beacon)
+            if changed:
+                _forget_unlisted(peer, beacon)
             if peer.beacon.boot != beacon.boot:  # it starts again, and to hear us again
                 peer.confirmed = dict.fromkeys(peer.confirmed, now)
             peer.beacon, peer.last_seen = beacon, now
@@ -101,13 +103,11 @@ class PeerTable:
         # The signed body says where the peer is; the packet's source only which of those it used.
         if isinstance(source, ipaddress.IPv6Address) and source.is_link_local:
             plain = ipaddress.IPv6Address(int(source))
-            if any(plain in nic.ll for nic in beacon.nics):
+            if any(plain in nic.ll for nic in peer.beacon.nics):
                 peer.heard_ll[(ifindex, plain)] = now
-        elif any(source in nic.v4 or source in nic.v6 for nic in beacon.nics):
+        elif any(source in nic.v4 or source in nic.v6 for nic in peer.beacon.nics):
             peer.heard_routed[source] = now
-        new = before != (len(peer.heard_ll), len(peer.heard_routed), len(peer.confirmed))
-        _forget_unlisted(peer)
-        return new
+        return before != (len(peer.heard_ll), len(peer.heard_routed), len(peer.confirmed))
 
     def reject(self, beacon: Beacon, why: str, now: float) -> bool:
         """Note a host that can't be a peer, and stop forwarding to it; return if that is new."""
@@ -122,6 +122,7 @@ class PeerTable:
             del self._strangers[host]
         for peer in self.peers.values():
             choose(peer, nics, now)
+            peer.acted_on = _essence(peer.beacon)
         find_conflicts(
             self.peers.values(),
             self._own_mac,
@@ -131,6 +132,11 @@ class PeerTable:
             self._started,
             now,
         )
+
+    def settled(self, host: str) -> bool:
+        """Whether what a peer says of itself is what `update` saw of it last, and it forwards."""
+        peer = self.peers.get(host)
+        return peer is not None and peer.acted_on == _essence(peer.beacon) and not peer.conflict
 
     def moved(self, host: str, nics: Sequence[Nic], now: float) -> Peer | None:
         """Choose the transport of one peer that forwards already; return it if that is another.
@@ -182,9 +188,9 @@ class PeerTable:
         return known is None or known[0] != why
 
 
-def _forget_unlisted(peer: Peer) -> None:
-    link_local = {address for nic in peer.beacon.nics for address in nic.ll}
-    routed = {address for nic in peer.beacon.nics for address in nic.routed}
+def _forget_unlisted(peer: Peer, beacon: Beacon) -> None:
+    link_local = {address for nic in beacon.nics for address in nic.ll}
+    routed = {address for nic in beacon.nics for address in nic.routed}
     peer.heard_ll = {key: t for key, t in peer.heard_ll.items() if key[1] in link_local}
     peer.heard_routed = {key: t for key, t in peer.heard_routed.items() if key in routed}
 

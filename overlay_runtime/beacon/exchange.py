@@ -54,7 +54,9 @@ class BeaconExchange:
         self._table = table
         self._changed = changed
         self._clock = clock
-        self._own_boot = describe().boot
+        self._me = describe()
+        """For what never changes: host id, range, VNI, port; and the boot nonce."""
+        self._own_boot = self._me.boot
         self._freshness = Freshness(self._own_boot)
         self._seq = 0
         self._rounds = Rounds(table)
@@ -141,7 +143,7 @@ class BeaconExchange:
         except BadBeacon as error:
             self._refused(error, source)
             return
-        own = self._describe()
+        own = self._me
         if beacon.host == own.host and beacon.boot == own.boot:
             self._reverted_to(beacon)
             return  # our own broadcast
@@ -245,7 +247,8 @@ class BeaconExchange:
         """Become another boot: what peers have seen of this one is ahead of us."""
         log.warning("this machine was put back to an earlier state: its beacons begin anew")
         self.reverted()
-        self._own_boot = self._describe().boot
+        self._me = self._describe()
+        self._own_boot = self._me.boot
         self._freshness = Freshness(self._own_boot)
         self._seq = 0
         self._changed("")

@@ -13,7 +13,7 @@ INTERVAL = 10.0
 """Seconds between a host's beacons when nothing changes and the segment isn't crowded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BeaconNic:
     """A physical NIC as its host describes it: where VXLAN packets to that host may be sent.
 
@@ -32,7 +32,7 @@ class BeaconNic:
         return (*self.v4, *self.v6)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Beacon:
     """What a host says about itself, and, in a beacon to one host, what it knows of that one."""
 

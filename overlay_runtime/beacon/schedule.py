@@ -90,7 +90,8 @@ class Schedule:
             self._news = loop.call_later(_NEWS_PAUSE, self._every_second)
 
     def _every_second(self) -> None:
-        self._news = asyncio.get_running_loop().call_later(_NEWS_PAUSE, self._every_second)
+        pause = _NEWS_PAUSE * max(1.0, self._interval() / 10)
+        self._news = asyncio.get_running_loop().call_later(pause, self._every_second)
         self._tell_news()
 
     def _tick(self) -> None:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from dataclasses import replace
 
 from overlay_runtime.beacon import body
 from overlay_runtime.beacon.model import CLAIMING as CLAIMING
@@ -88,11 +87,21 @@ def decode(data: bytes, *keys: bytes) -> Beacon:
         directed = body.parse_directed(rest[:length], told.cidr)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise MalformedBeacon(f"malformed body: {error}") from None
-    return replace(
-        told,
+    # Not dataclasses.replace: at a thousand hosts this is done often.
+    return Beacon(
         host=host.hex(),
+        name=told.name,
         boot=boot.hex(),
         seq=seq,
+        cidr=told.cidr,
+        vni=told.vni,
+        port=told.port,
+        state=told.state,
+        address=told.address,
+        mac=told.mac,
+        nics=told.nics,
+        claims=told.claims,
+        interval=told.interval,
         ask=bool(flags & _ASK),
         to_all=bool(flags & _TO_ALL),
         echo=echo.hex() if echo != _NOBODY else None,

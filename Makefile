@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit fuzz test-image test-netns test-oci test-vm setup setup-test container clean
+.PHONY: help image test check unit fuzz claims test-image test-netns test-oci test-vm setup setup-test container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +39,10 @@ fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of thr
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	for target in raw signed conversation; do \
 	    $(BIN)/python -m tests.fuzz.run $$target $(or $(RUNS),400000) build/fuzz/$$target || exit 1; done
+
+claims: $(VENV)/.test ## hundreds of hosts that claim addresses at once, in virtual time (minutes)
+	$(BIN)/python -m tests.crowd.claims 200 100.64.192.0/23 1 2 3
+	$(BIN)/python -m tests.crowd.claims 250 100.64.192.0/24 1 2 3
 
 setup: $(VENV)/.build-packages $(VENV)/.installed ## what `make image` needs
 

@@ -162,9 +162,9 @@ class Acquisition:
             restart = claim.reconsider(
                 table.peers.values(), table.remembered_for_us(), boottime(), self._user_but(macs)
             )
-            if claim.problem or (not late and loop.time() >= began + ANNOUNCE_SECONDS):
+            restart |= late  # another address has to be announced for the whole time, too
+            if claim.problem or (not restart and loop.time() >= began + ANNOUNCE_SECONDS):
                 return
-            restart |= late
 
     def _user_but(self, claiming: frozenset[str]) -> Callable[[IPAddress], str | None]:
         wire = self.wire

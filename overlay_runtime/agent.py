@@ -27,6 +27,7 @@ from overlay_runtime.beacon.rounds import interval
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
 from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
+from overlay_runtime.config.kubernetes import Kubernetes
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.counters import Counters
@@ -40,6 +41,7 @@ from overlay_runtime.kernel.desired import desired, forwarding, overhead, overla
 from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.netlink import Netlink
+from overlay_runtime.obstacle import obstacle
 from overlay_runtime.paths import Paths
 from overlay_runtime.peer import Peer, physical_addresses
 from overlay_runtime.peers import PeerTable
@@ -57,11 +59,6 @@ _RETRY_SECONDS = 2.0
 _ASKING_SECONDS = 1.0
 _SETTLING_SECONDS = 40.0
 """So long after the start, what an earlier agent set for peers not heard yet is left in place."""
-
-_DHCP_SECONDS, _FORWARDING_SECONDS = 15.0, 25.0
-"""A first claim waits so long for DHCP where there is only a link-local address: whether the
-overlay's range overlaps the physical network is known only then. It can't be changed later. While
-no peer is heard, the switch's port may not forward yet: spanning tree takes 30 s."""
 
 _DEBOUNCE, _DEBOUNCE_MOST = 0.02, 0.25
 _URGENT_LEAST = 0.001
@@ -89,6 +86,7 @@ class Agent:
         self.kernel_problem: str | None = None
         self._netlink = Netlink()
         self.physical = Physical(self._netlink, config.interface, self.started)
+        self.kubernetes = Kubernetes(paths.root, config.kubernetes_ranges)
         self.applier = Applier(self._netlink)
         self.counters = self.applier.counters = Counters()
         self._teller = Teller(Path(config.metrics_file) if config.metrics_file else paths.metrics)
@@ -356,20 +354,7 @@ class Agent:
             self._schedule.poke()
 
     def _may_claim(self) -> str | None:
-        nics = self.physical.nics
-        if not any(nic.usable for nic in nics):
-            return "no physical NIC has an address yet"
-        # A router that gave an IPv6 address proves that the switch forwards.
-        heard = self.table.peers or any(nic.v6 for nic in nics)
-        patience = _DHCP_SECONDS + (0 if heard else _FORWARDING_SECONDS)
-        if not any(nic.v4 for nic in nics) and boottime() - self.physical.reachable < patience:
-            return "no physical NIC has an IPv4 address yet"
-        if self.physical.overlap:
-            return (
-                f"the overlay's range {self.own.cidr} overlaps {self.physical.overlap}; set "
-                "another `cidr`, or change the physical network"
-            )
-        return None
+        return obstacle(self.physical, self.table, self.kubernetes, self.own.cidr, boottime())
 
     def _known(self) -> Known:
         peers = self.table.peers.values()

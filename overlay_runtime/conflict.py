@@ -33,12 +33,14 @@ def find_conflicts(
     at `started`; `holders` is kept from call to call: (address or MAC) → host id.
     """
 
-    def order(peer: Peer) -> tuple[bool, bool, bool, float, str]:
+    def order(peer: Peer) -> tuple[bool, bool, bool, bool, float, str]:
         holds = holders.get(peer.address) == peer.id
         incumbent = incumbents.get(str(peer.address)) == peer.beacon.mac
         # Who was there when we came: in which order they were heard means nothing.
         first = peer.since if peer.since - started > HEARD_FOR else 0.0
-        return (peer.lost(now), not holds, not incumbent, first, peer.id)
+        # Who only claims an address can't have been first: it must not take a holder's MAC address.
+        claims = peer.beacon.state != HELD
+        return (peer.lost(now), not holds, not incumbent, claims, first, peer.id)
 
     taken: dict[object, Peer] = {}
     for peer in sorted(peers, key=order):

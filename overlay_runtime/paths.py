@@ -22,6 +22,8 @@ class Paths:
     """User-data of the image; in tests the file to read."""
     library: Path
     """Where files of the image lie beside the runtime."""
+    root: Path
+    """The host's root: below it lies the configuration of others, such as Kubernetes'."""
 
     @property
     def firewall(self) -> Path:
@@ -58,4 +60,5 @@ def find_paths(root: str = "/", run_dir: str | None = None, state_dir: str | Non
         state_dir=Path(state_dir or env("EDGE_OVERLAY_STATE_DIR") or base / "var/lib/edge-overlay"),
         embedded=Path(env("EDGE_OVERLAY_USER_DATA") or base / EMBEDDED),
         library=Path(env("EDGE_OVERLAY_LIBRARY") or base / EMBEDDED.parent),
+        root=Path(env("EDGE_OVERLAY_ROOT") or base),
     )

@@ -42,6 +42,13 @@ def problems(agent: Agent) -> list[str]:
             "kept, but addresses of one of the two can't be reached"
         )
     found += [agent.wire.fault, _attack(agent)]
+    met = agent.kubernetes.overlap(own.cidr) if own.address else None
+    if met:
+        found.append(
+            f"the overlay's range {own.cidr} overlaps {met}; the overlay is kept, but addresses of "
+            "one of the two can't be reached: give Kubernetes another range"
+        )
+    found += agent.kubernetes.notes
     for twin in _duplicates(agent):
         found.append(
             f"host {twin['name']} ({twin['id']}) {twin['why']}: a cloned disk? run `edge-overlay "

@@ -145,6 +145,23 @@ def cidr(value: Value) -> IPNetwork:
     return network
 
 
+def networks(value: Value) -> tuple[IPNetwork, ...]:
+    """Check a list of networks of any kind; it may be empty."""
+    if not isinstance(value.data, tuple):
+        raise Wrong(f"found {shown(value)}", "write a list, one '- ' line for each network")
+    return tuple(dict.fromkeys(_network(item) for item in value.data))
+
+
+def _network(value: Value) -> IPNetwork:
+    try:
+        return ipaddress.ip_network(text(value))
+    except Wrong as wrong:
+        raise Wrong(f"{wrong.found} in the list", wrong.remedy, value) from None
+    except ValueError as error:
+        raise Wrong(f"found {shown(value)}, which is no network ({error})"[:200], "",
+                    value) from None  # fmt: skip
+
+
 def address(value: Value) -> IPAddress:
     """Check a single IP address; whether it lies in the range is checked with the range."""
     written = text(value)

@@ -116,6 +116,16 @@ class OverlayConfig:
             "NICs that carry the overlay. Without it: every physical NIC.",
         ),
     )
+    kubernetes_ranges: tuple[IPNetwork, ...] | None = field(
+        default=None,
+        metadata=_about(
+            checks.networks,
+            "a list of networks, such as [10.42.0.0/16, 10.43.0.0/16]",
+            "The ranges of Kubernetes' pods and services, where they are not the distribution's "
+            "defaults: `cidr` must not overlap them. Without it the defaults of k3s, RKE2 and "
+            "kubeadm count, and what their configuration on the host says. `[]`: no defaults.",
+        ),
+    )
     firewall: bool = field(
         default=True,
         metadata=_about(
@@ -215,12 +225,36 @@ def parse_user_data(text: str, file: str) -> UserData:
 
 
 def problems(text: str, file: str) -> list[Problem]:
-    """Return all that is wrong about a user-data file as far as the overlay goes."""
+    """Return all that is wrong about a user-data file as far as the overlay goes.
+
+    Also that the range is one of Kubernetes'. That does not make user-data unreadable on a host,
+    whose overlay may run already: there the first claim is refused.
+    """
     try:
-        parse_user_data(text, file)
+        data = parse_user_data(text, file)
     except ConfigError as error:
         return list(error.problems)
-    return []
+    return _kubernetes_problems(data)
+
+
+def _kubernetes_problems(data: UserData) -> list[Problem]:
+    from overlay_runtime.config import kubernetes
+
+    config = data.overlay
+    if config is None:
+        return []
+    given = config.kubernetes_ranges
+    ranges = kubernetes.defaults() if given is None else kubernetes.written(given)
+    met = kubernetes.meets(config.cidr, ranges)
+    if met is None:
+        return []
+    block = data.top[BLOCK]
+    keys = block.value.data if isinstance(block.value.data, dict) else {}
+    at = keys["cidr"].value.position if "cidr" in keys else block.key
+    return [
+        Problem(at, f"`cidr`: {config.cidr} overlaps {met}",
+                "a range that Kubernetes does not use", kubernetes.REMEDY)
+    ]  # fmt: skip
 
 
 def _misspelt_blocks(top: dict[str, Entry]) -> list[Problem]:

@@ -143,6 +143,7 @@ class Host:
             "EDGE_OVERLAY_STATE_DIR": str(self.directory / "state"),
             "EDGE_OVERLAY_USER_DATA": str(self.directory / "user-data"),
             "EDGE_OVERLAY_LIBRARY": str(self.library),
+            "EDGE_OVERLAY_ROOT": str(self.directory / "root"),
         }
 
 

@@ -12,7 +12,7 @@ GOOD = """\
 # a comment that must survive
 hostname: shop-17
 overlay:
-  cidr: 10.42.0.0/24   # ours
+  cidr: 10.142.0.0/24   # ours
   secret: 0123456789abcdef
 users: []
 """

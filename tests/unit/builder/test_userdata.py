@@ -24,25 +24,25 @@ def test_without_flags_bytes_stay(good: Path) -> None:
 
 
 def test_flags_change_values_and_nothing_else(good: Path) -> None:
-    text = load_user_data(good, "10.43.0.0/24", "ship-3").text
-    expected = GOOD.replace("10.42.0.0/24", "10.43.0.0/24").replace("shop-17", "ship-3")
+    text = load_user_data(good, "10.143.0.0/24", "ship-3").text
+    expected = GOOD.replace("10.142.0.0/24", "10.143.0.0/24").replace("shop-17", "ship-3")
     assert text == expected
 
 
 def test_flags_add_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "u.yaml"
     path.write_text("#cloud-config\noverlay:\n  secret: 0123456789abcdef\n")
-    text = load_user_data(path, "10.43.0.0/24", "ship-3").text
+    text = load_user_data(path, "10.143.0.0/24", "ship-3").text
     config = parse_user_data(text, "x").overlay
     assert config is not None
-    assert str(config.cidr) == "10.43.0.0/24"
+    assert str(config.cidr) == "10.143.0.0/24"
     assert "hostname: ship-3" in text
 
 
 @pytest.mark.parametrize(
     ("flag", "value", "words"),
     [
-        ("cidr", "10.43.0.1/24", "10.43.0.0/24"),
+        ("cidr", "10.143.0.1/24", "10.143.0.0/24"),
         ("cidr", "8.8.8.0/24", "RFC 1918"),
         ("cidr", "everything", "private or shared"),
         ("cidr", "", "private or shared"),
@@ -59,10 +59,10 @@ def test_bad_flags_are_named(flag: str, value: str, words: str) -> None:
 
 
 def test_a_flag_that_contradicts_the_file(good: Path) -> None:
-    good.write_text(GOOD.replace("overlay:", "overlay:\n  address: 10.42.0.9"))
-    [line] = problems(good, "10.43.0.0/24")
-    assert line.startswith("--cidr 10.43.0.0/24")
-    assert "10.42.0.9" in line
+    good.write_text(GOOD.replace("overlay:", "overlay:\n  address: 10.142.0.9"))
+    [line] = problems(good, "10.143.0.0/24")
+    assert line.startswith("--cidr 10.143.0.0/24")
+    assert "10.142.0.9" in line
 
 
 @pytest.mark.parametrize("text", ["x-d: 2024-99-99", "x-d: !!int foo"])

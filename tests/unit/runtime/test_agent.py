@@ -15,13 +15,17 @@ import pytest
 from overlay_runtime import acquire, report
 from overlay_runtime.acquire import Acquisition
 from overlay_runtime.agent import Agent
+from overlay_runtime.config.kubernetes import Kubernetes
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
 from overlay_runtime.notify import notify
+from overlay_runtime.obstacle import obstacle
 from overlay_runtime.peers import PeerTable
 from overlay_runtime.state import StateStore
 from overlay_runtime.status import boottime
 from tests.unit.runtime.samples import V4, beacon, nic
+
+NOWHERE = Path("/nonexistent")
 
 
 def test_a_claim_is_repeated_until_it_is_decided(
@@ -42,13 +46,14 @@ def test_a_claim_is_repeated_until_it_is_decided(
     assert len(repeats) >= 3
 
 
-def _may_claim(since: float, table: PeerTable | None = None, **changes: Any) -> str | None:
-    physical = {"nics": (nic(v4=()),), "reachable": boottime() - since, "overlap": None, **changes}
-    stub = SimpleNamespace(
-        physical=SimpleNamespace(**physical), table=table or PeerTable("f" * 16, ""),
-        own=SimpleNamespace(cidr=ipaddress.ip_network("10.0.0.0/24")),
-    )  # fmt: skip
-    return Agent._may_claim(stub)  # type: ignore[arg-type]
+def _may_claim(
+    since: float, table: PeerTable | None = None, range_: str = "10.0.0.0/24", **changes: Any
+) -> str | None:
+    fields = {"nics": (nic(v4=()),), "reachable": boottime() - since, "overlap": None, **changes}
+    physical: Any = SimpleNamespace(**fields)
+    cidr = ipaddress.ip_network(range_)
+    table = table or PeerTable("f" * 16, "")
+    return obstacle(physical, table, Kubernetes(NOWHERE, None), cidr, boottime())
 
 
 def test_a_first_claim_waits_for_dhcp_and_for_the_switch() -> None:
@@ -59,6 +64,14 @@ def test_a_first_claim_waits_for_dhcp_and_for_the_switch() -> None:
     assert _may_claim(41) is None
     assert "IPv4" in (_may_claim(14, table=known) or "")
     assert _may_claim(16, table=known) is None
+
+
+def test_no_claim_in_a_range_of_kubernetes() -> None:
+    assert _may_claim(0, nics=(nic(),), range_="10.42.7.0/24") == (
+        "the overlay's range 10.42.7.0/24 overlaps 10.42.0.0/16, the default range of k3s and rke2 "
+        "for pods; set another `cidr`, or `kubernetes-ranges` if Kubernetes uses other ranges than "
+        "its defaults"
+    )
 
 
 @pytest.mark.parametrize(("since", "alive"), [(80.0, True), (100.0, False)])

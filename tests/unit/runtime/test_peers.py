@@ -174,6 +174,15 @@ def test_a_claim_with_a_taken_mac_gets_no_entries() -> None:
     assert [peer.beacon.name for peer in table.forwarded()] == ["host1"]
 
 
+def test_a_claim_with_a_taken_mac_takes_nothing_from_a_holder_whoever_was_heard_first() -> None:
+    table = PeerTable("f" * 16, "02:ff:00:00:00:00", started=0.0)
+    table.heard(beacon(1, mac=beacon(2).mac, state="claiming"), V6("fe80::1"), 2, 0.5)
+    table.heard(beacon(2), V6("fe80::2"), 2, 1.0)
+    table.update([nic()], OWN, 1.0)
+    assert [peer.beacon.name for peer in table.forwarded()] == ["host2"]
+    assert beacon(2).mac in (table.peers[beacon(1).host].conflict or "")
+
+
 def test_silent_peers_are_lost_but_forwarded_for_a_day() -> None:
     table = _table()
     table.heard(beacon(), V6("fe80::1"), 2, 0.0)

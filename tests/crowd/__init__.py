@@ -1,0 +1,1 @@
+"""Crowds of hosts in virtual time. Hundreds of them: `make claims`."""

@@ -93,6 +93,8 @@ def desired(
         # Loose. The stricter of `all` and the link's own counts as the higher number, and loose (2)
         # is the highest: it stays loose even where a hardening script set `all` to strict (1).
         f"net/ipv4/conf/{BRIDGE}/rp_filter": "2",
+        # When the host moves to another address, the new one must not go with the old one.
+        f"net/ipv4/conf/{BRIDGE}/promote_secondaries": "1",
         # Addresses on the overlay come from us alone, not from whoever advertises a router there.
         f"net/ipv6/conf/{BRIDGE}/accept_ra": "0",
         f"net/ipv6/conf/{VXLAN4}/disable_ipv6": "1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 import pytest
@@ -63,8 +64,18 @@ def test_a_host_moves_to_the_configured_address_or_keeps_the_old_one(lab: Lab) -
     assert two.address == "100.64.192.60"
     assert reaches(one.end, two.end)
     two.stop()
+    # Without it the kernel takes the new address away together with the old one.
+    two.sysctl("net/ipv4/conf/scbr-100/promote_secondaries", "0")
+    monitor = subprocess.Popen(["ip", "-n", two.namespace, "-4", "monitor", "address"],
+                               stdout=subprocess.PIPE, text=True)  # fmt: skip
     two.start("address: 100.64.192.70")
     until(lambda: two.up() and two.address == "100.64.192.70", "moved", 5)
+    time.sleep(0.5)
+    monitor.terminate()
+    changes = [line for line in monitor.communicate()[0].splitlines() if "inet " in line]
+    assert any("inet 100.64.192.70/" in line for line in changes)
+    assert any("Deleted" in line and "inet 100.64.192.60/" in line for line in changes)
+    assert not any("Deleted" in line and "inet 100.64.192.70/" in line for line in changes)
     until(lambda: one.peer(two)["address"] == "100.64.192.70", "told", 2)
     assert reaches(one.end, two.end)
     assert "100.64.192.60" not in two.ip("address", "show", "scbr-100")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.netns.lab import Lab, until
+from tests.netns.lab import Host, Lab, until
 from tests.netns.probe import Probe, reaches
 
 
@@ -76,6 +76,36 @@ def test_two_halves_that_meet_go_on_and_name_each_other(lab: Lab) -> None:
     for host in lab.hosts:
         until(lambda host=host: host.status()["problems"] == [], f"{host.name} is content")  # type: ignore[misc]
     assert reaches(left[1].end, right[0].end)
+
+
+@pytest.mark.timeout(120)
+def test_a_host_that_comes_back_and_finds_its_address_with_another(lab: Lab) -> None:
+    old = lab.host("old", "10.9.0.1/24").start("address: 100.64.192.50")
+    witness = lab.host("witness", "10.9.0.2/24").start()
+    lab.all_up()
+    lab.switch(old, "down")
+    new = lab.host("new", "10.9.0.3/24").start("address: 100.64.192.50")
+    until(new.up, "the replacement never heard of the old one")
+    until(lambda: _holds(witness, new), "the old one is silent for too long", 50)
+    assert reaches(witness.end, new.end)
+    probe = Probe(witness.end, new.end, 7100)
+    with probe:
+        old.stop()
+        old.restart()  # what is stored is used at once: without a network nobody can object
+        until(old.up, "the old one is up, alone")
+        lab.switch(old, "up")
+        for host in lab.hosts:
+            until(lambda host=host: "100.64.192.50" in str(host.status()["problems"]),  # type: ignore[misc]
+                  f"{host.name} names it", 20)  # fmt: skip
+        time.sleep(1)
+    assert probe.outcome().lost == 0
+    assert old.address == new.address == "100.64.192.50"
+    assert witness.peer(old)["state"] == "conflict"
+
+
+def _holds(witness: Host, new: Host) -> bool:
+    peer = witness.knows(new)
+    return peer is not None and peer["state"] == "up"
 
 
 def test_two_nics_of_which_one_goes(lab: Lab) -> None:

@@ -16,7 +16,7 @@ _SAYS = {
     "stopped": "The overlay's agent is not running. What the kernel has, it goes on forwarding.",
     "up": "The overlay is up.",
 }
-_TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4"}
+_TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4", "ipv6": "IPv6"}
 _ATTENTION = ("conflict", "lost", "claiming")
 """Peers in these states come first, in this order: of 200 hosts a person looks for the odd ones."""
 
@@ -103,7 +103,11 @@ def render_peers(peers: Sequence[dict[str, Any]], now: float, paint: Paint | Non
              str(peer.get("path_mtu") or "-"), _ago(now, heard.get("broadcast")),
              _ago(now, heard.get("unicast")), peer["state"])
         )  # fmt: skip
-    return "\n".join(columns(rows, paint or Paint()))
+    lines = columns(rows, paint or Paint())
+    old = [_safe(peer["name"]) for peer in peers if peer.get("secret") == "previous"]
+    if old:
+        lines += ["", f"Sign with the previous secret: {', '.join(old)}"]
+    return "\n".join(lines)
 
 
 def render_peer(peer: dict[str, Any], now: float) -> str:
@@ -116,6 +120,7 @@ def render_peer(peer: dict[str, Any], now: float) -> str:
         ("overlay address", peer["address"]), ("MAC address", peer.get("mac")),
         ("transport", f"{_transport(peer)}, since {_ago(now, peer.get('transport_since'))}"),
         ("physical addresses", ", ".join(peer["physical"])),
+        ("signs with", f"the {peer['secret']} secret" if peer.get("secret") else None),
         ("NICs", nics), ("path MTU", peer.get("path_mtu")),
         ("known for", _ago(now, peer.get("since"))), ("last seen", _ago(now, peer["last_seen"])),
         ("heard by broadcast", _ago(now, heard.get("broadcast"), "never")),

@@ -140,14 +140,19 @@ class Conversation:
 
 
 _paths = PathMtu([KEY], lambda *_: True, lambda _host: None, lambda: 0.0)
-_conversation = Conversation()
+_conversations = [Conversation()]
+_said = [0]
+_LONGEST = 10_000
+"""Beacons after which everything is checked, and another conversation begins."""
 
 
 def conversation(data: bytes) -> None:
-    """A hostile member talks for as long as the fuzzer runs."""
-    _conversation.say(data)
-    if not data or data[0] == 7:
-        _conversation.check()
+    """A hostile member talks, and so does the next one."""
+    _conversations[0].say(data)
+    _said[0] += 1
+    if _said[0] % _LONGEST == 0:
+        _conversations[0].check()
+        _conversations[0] = Conversation()
 
 
 TARGETS = {"raw": raw, "signed": signed, "conversation": conversation}

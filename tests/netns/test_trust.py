@@ -58,6 +58,8 @@ def test_who_still_signs_with_the_old_secret_is_shown(lab: Lab) -> None:
     lab.all_up()
     assert (_signs_with(one, two), _signs_with(two, one)) == ("previous", "present")
     assert reaches(one.end, two.end)
+    assert "Sign with the previous secret: " in one.cli("peers").stdout
+    assert "the present secret" in two.cli("peers", one.address).stdout
     until(lambda: one.peer(two)["path_mtu"] == 1500, "its path is measured too", 5)
 
 

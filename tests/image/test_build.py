@@ -102,11 +102,11 @@ def test_other_user_data_leaves_the_base_alone(output: Path, tmp_path: Path) -> 
 def test_flags_reach_the_image(user_data: Path, tmp_path: Path) -> None:
     words: list[str | Path] = ["--user-data", user_data, "--output", tmp_path]
     words += ["--name", "shop", "--quiet"]
-    made = edge_build("image", *words, "--cidr", "10.99.0.0/24", "--hostname", "shop-17")
+    made = edge_build("image", *words, "--cidr", "10.199.0.0/24", "--hostname", "shop-17")
     assert (made.status, made.err) == (0, "")
     layer = extracted(tmp_path / "shop.iso", "/live/20-edge.squashfs", tmp_path)
     text = sh("unsquashfs", "-cat", layer, "usr/lib/edge-overlay/user-data")
-    assert "cidr: 10.99.0.0/24" in text
+    assert "cidr: 10.199.0.0/24" in text
     assert "hostname: shop-17" in text
 
 

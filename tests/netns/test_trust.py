@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
+from overlay_runtime.beacon.wire import derive_key
 from tests.netns.lab import Host, Lab, until
 from tests.netns.namespaces import udp_socket
 from tests.netns.probe import Probe, reaches
@@ -61,6 +63,24 @@ def test_who_still_signs_with_the_old_secret_is_shown(lab: Lab) -> None:
     assert "Sign with the previous secret: " in one.cli("peers").stdout
     assert "the present secret" in two.cli("peers", one.address).stdout
     until(lambda: one.peer(two)["path_mtu"] == 1500, "its path is measured too", 5)
+
+
+def test_the_secrets_are_nowhere_to_be_seen(lab: Lab) -> None:
+    """Not in what others can read: status, metrics, the log of every step, the process itself."""
+    one = lab.host("one", "10.9.0.1/24").start(f"previous-secret: {OLD}", secret=NEW)
+    lab.host("two", "10.9.0.2/24").start(secret="quite another secret")
+    until(one.up, "up")
+    until(lambda: one.status()["foreign"], "the other's beacons were refused")
+    process = Path(f"/proc/{one.status()['pid']}")
+    readable = [path for path in one.directory.rglob("*") if path.is_file()]
+    readable = [path for path in readable if path.name != "user-data"]
+    assert {path.name for path in readable} >= {"status.json", "metrics.prom", "log", "state.json"}
+    for path in [*readable, process / "cmdline", process / "environ"]:
+        content = path.read_bytes()
+        for secret in (OLD, NEW, "quite another secret"):
+            assert secret.encode() not in content, path
+            assert derive_key(secret) not in content, path
+            assert derive_key(secret).hex().encode() not in content, path
 
 
 def _copy(lab: Lab, original: Host, address: str) -> Host:

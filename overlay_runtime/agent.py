@@ -35,15 +35,14 @@ from overlay_runtime.dad.detector import Detector
 from overlay_runtime.errors import KernelError
 from overlay_runtime.firewall.guard import Guard
 from overlay_runtime.identity import find_identity
-from overlay_runtime.inherit import inherited
+from overlay_runtime.inherit import inherited, known
 from overlay_runtime.kernel.apply import Applier
 from overlay_runtime.kernel.desired import desired, forwarding, overhead, overlay_mtu
-from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.obstacle import obstacle
 from overlay_runtime.paths import Paths
-from overlay_runtime.peer import Peer, physical_addresses
+from overlay_runtime.peer import Peer
 from overlay_runtime.peers import PeerTable
 from overlay_runtime.physical import Physical
 from overlay_runtime.report import Teller, keep_alive, report_ready, status
@@ -236,7 +235,7 @@ class Agent:
         )
         if physical.overlap:
             want = replace(want, routes={})  # they would win over the physical network's
-        settling = self._known() if now - self.started < _SETTLING_SECONDS else None
+        settling = known(self.table) if now - self.started < _SETTLING_SECONDS else None
         count = self.applier.apply(want, physical.links, physical.addresses, settling)
         if count:
             log.info("kernel corrected: changes=%d peers=%d", count, len(self.table.peers))
@@ -355,14 +354,6 @@ class Agent:
 
     def _may_claim(self) -> str | None:
         return obstacle(self.physical, self.table, self.kubernetes, self.own.cidr, boottime())
-
-    def _known(self) -> Known:
-        peers = self.table.peers.values()
-        return Known(
-            frozenset(peer.beacon.mac for peer in peers),
-            frozenset(str(a) for peer in peers for a in physical_addresses(peer)),
-            frozenset(str(peer.address) for peer in peers if peer.address),
-        )
 
     def _is_ours(self, ifindex: int) -> bool:
         return any(link.index == ifindex and link.name in OUR_LINKS for link in self.physical.links)

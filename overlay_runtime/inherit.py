@@ -1,4 +1,4 @@
-"""What an earlier agent of this host left in the kernel."""
+"""What an earlier agent of this host left in the kernel, and what of it contradicts a peer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import ipaddress
 
 from overlay_runtime import OUR_LINKS
 from overlay_runtime.kernel.actual import read_forwarding
+from overlay_runtime.kernel.diff import Known
 from overlay_runtime.kernel.netlink import Netlink
-from overlay_runtime.peer import Transport
-from overlay_runtime.peers import Inherited
+from overlay_runtime.peer import Transport, physical_addresses
+from overlay_runtime.peers import Inherited, PeerTable
 from overlay_runtime.physical import Physical
 
 
@@ -23,3 +24,13 @@ def inherited(netlink: Netlink, physical: Physical) -> Inherited:
     }
     link_local = tuple(address for nic in physical.nics for address in nic.ll)
     return Inherited(have.neighbours, paths, link_local)
+
+
+def known(table: PeerTable) -> Known:
+    """Return what identifies entries as stale while not all peers have been heard yet."""
+    peers = table.peers.values()
+    return Known(
+        frozenset(peer.beacon.mac for peer in peers),
+        frozenset(str(a) for peer in peers for a in physical_addresses(peer)),
+        frozenset(str(peer.address) for peer in peers if peer.address),
+    )

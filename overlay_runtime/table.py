@@ -16,7 +16,7 @@ _SAYS = {
     "stopped": "The overlay's agent is not running. What the kernel has, it goes on forwarding.",
     "up": "The overlay is up.",
 }
-_TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4"}
+_TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4", "ipv6": "IPv6"}
 _ATTENTION = ("conflict", "lost", "claiming")
 """Peers in these states come first, in this order: of 200 hosts a person looks for the odd ones."""
 
@@ -120,7 +120,7 @@ def render_peer(peer: dict[str, Any], now: float) -> str:
         ("known for", _ago(now, peer.get("since"))), ("last seen", _ago(now, peer["last_seen"])),
         ("heard by broadcast", _ago(now, heard.get("broadcast"), "never")),
         ("heard by unicast", _ago(now, heard.get("unicast"), "never")),
-        ("hears our broadcasts", _ago(now, heard.get("hears_us"), "never told")),
+        ("hears our broadcasts", _ago(now, heard.get("hears_us"), "no, or it has not told yet")),
     ]  # fmt: skip
     return "\n".join(f"{name:<22}{value}" for name, value in fields if value)
 

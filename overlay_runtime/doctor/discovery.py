@@ -6,10 +6,15 @@ import ipaddress
 from typing import Any
 
 from overlay_runtime.doctor.filters import blocking_rules
-from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent, who
-
-_HEARD_FOR = 35.0
-"""Seconds after which a missing beacon means something, as in peers.py."""
+from overlay_runtime.doctor.model import (
+    Host,
+    Result,
+    Verdict,
+    named,
+    patience,
+    unknown_without_agent,
+    who,
+)
 
 
 def agent(host: Host) -> Result:
@@ -31,15 +36,18 @@ def broadcast_blocked(host: Host) -> Result:
     """Are peers heard by unicast only, or do they hear us so only?"""
     if answer := unknown_without_agent(host):
         return answer
-    old = [p for p in host.up_peers if host.now - p.get("since", host.now) > _HEARD_FOR]
+    old = [p for p in host.up_peers if host.now - p.get("since", host.now) > patience(p)]
     told = [p for p in old if isinstance(p.get("heard"), dict)]
     if not told:
         return Result("unknown", "no host has been known for long enough")
     # Peers beyond a router are never heard by broadcast: only those over link-local, or of a
     # network of ours, are on this segment.
     near = [p for p in told if _near(host, p)]
-    deaf = [who(p) for p in near if _silent(host, p, "broadcast") and _heard(host, p, "unicast")]
-    unheard = [who(p) for p in near if _silent(host, p, "hears_us")]
+    # It is up, so what doesn't come by broadcast comes by unicast.
+    deaf = [who(p) for p in near if not _lately(host, p, p["heard"].get("broadcast"))]
+    # Only what a peer sends to this host alone can tell. How long ago means nothing: in a crowd
+    # that is seldom, but that it no longer hears us is told at once.
+    unheard = [who(p) for p in near if p["heard"].get("unicast") and not p["heard"].get("hears_us")]
     if not near:
         return Result("ok", "no peer is on a segment of this host")
     if not deaf and not unheard:
@@ -142,10 +150,5 @@ def _near(host: Host, peer: dict[str, Any]) -> bool:
     return any(address in network for address in listed for network in networks)
 
 
-def _heard(host: Host, peer: dict[str, Any], key: str) -> bool:
-    at = peer["heard"].get(key)
-    return at is not None and host.now - at <= _HEARD_FOR
-
-
-def _silent(host: Host, peer: dict[str, Any], key: str) -> bool:
-    return not _heard(host, peer, key)
+def _lately(host: Host, peer: dict[str, Any], at: float | None) -> bool:
+    return at is not None and host.now - at <= patience(peer)

@@ -15,6 +15,7 @@ from overlay_runtime.doctor.model import (
     unknown_without_agent,
     who,
 )
+from overlay_runtime.doctor.ports import holders
 
 
 def agent(host: Host) -> Result:
@@ -70,10 +71,18 @@ def beacon_port_blocked(host: Host) -> Result:
     if answer := unknown_without_agent(host):
         return answer
     port = host.overlay["port"] + 1
-    if blocking := blocking_rules(host, port):
-        return Result("fault", f"a packet filter of this host drops UDP port {port}: {blocking[0]}",
-                      f"allow UDP port {port} in and out")  # fmt: skip
+    held = holders(host, port)
+    if held and host.status.get("pid") not in held:
+        return Result("fault", f"UDP port {port} is taken by "
+                      + named([f"{name} ({pid})" for pid, name in held.items()]),
+                      "end that process, or set another `port` on every host")  # fmt: skip
     lost = [p for p in host.peers if p["state"] == "lost"]
+    if blocking := blocking_rules(host, port, some=bool(lost)):
+        heard = len(host.peers) - len(lost)
+        text = f"a packet filter of this host drops UDP port {port}: {blocking[0]}"
+        return Result("warning" if heard else "fault",
+                      f"{text}; {heard} hosts are heard all the same" if heard else text,
+                      f"allow UDP port {port} in and out")  # fmt: skip
     remedy = (
         f"allow UDP ports {port - 1} and {port} between the hosts: on firewalls between them, in "
         "security groups, and on the hosts themselves"
@@ -91,7 +100,9 @@ def beacon_port_blocked(host: Host) -> Result:
         return Result("warning", text, f"if there are other hosts: {remedy}")
     if not host.peers:
         return Result("unknown", "no other host is known yet")
-    return Result("ok", f"{len(host.peers) - len(lost)} of {len(host.peers)} hosts are heard")
+    silent_ones = f"; silent: {named([who(p) for p in lost])}" if lost else ""
+    heard_ones = f"{len(host.peers) - len(lost)} of {len(host.peers)} hosts are heard"
+    return Result("ok", heard_ones + silent_ones)
 
 
 def duplicate_identity(host: Host) -> Result:

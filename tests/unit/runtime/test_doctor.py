@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from overlay_runtime.doctor import discovery, machine, system
+from overlay_runtime.doctor.filters import blocking_rules
 from overlay_runtime.doctor.model import Host
 from overlay_runtime.doctor.suite import CHECKS, examine
 
@@ -190,3 +191,35 @@ def test_a_check_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     assert list(results) == list(CHECKS)
     assert "the check itself failed: TypeError" in results["foreign-cluster"].found
     assert results["duplicate-identity"].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("rule", "all_of_it", "some_of_it"),
+    [
+        ("udp dport 4797 drop", True, True),
+        ("udp dport { 53, 4790-4799 } counter packets 3 bytes 90 reject", True, True),
+        ("meta l4proto { tcp, udp } th dport 4797 drop", True, True),
+        ('meta l4proto udp udp dport 4797 counter packets 0 bytes 0 xt target "DROP"', True, True),
+        ("-A INPUT -p udp -m udp --dport 4797 -j DROP", True, True),
+        ("-A INPUT -p udp -m multiport --dports 53,4797 -j DROP", True, True),
+        ("ip saddr 192.0.2.0/24 udp dport 4797 drop", False, True),
+        ('iifname "wan0" udp dport 4797 drop', False, True),
+        ("udp dport 4797 limit rate over 9/second drop", False, True),
+        ("-A INPUT -s 192.0.2.1/32 -p udp -m udp --dport 4797 -j DROP", False, True),
+        ("-A INPUT -p udp -m udp --dport 4797 -m limit --limit 9/sec -j DROP", False, True),
+        ("udp dport 4798 drop", False, False),
+        ("tcp dport 4797 drop", False, False),
+        ("udp dport 4797 accept", False, False),
+    ],
+)
+def test_rules_of_packet_filters(
+    tmp_path: Path, rule: str, all_of_it: bool, some_of_it: bool
+) -> None:
+    host = _host(tmp_path)
+    text = "table inet {} {{\n\tchain in {{\n\t\t{}\n\t}}\n}}\n"
+    host.tool = lambda *command: text.format("site", rule) if command[0] == "nft" else None
+    assert bool(blocking_rules(host, 4797)) is all_of_it
+    assert bool(blocking_rules(host, 4797, some=True)) is some_of_it
+    ours = _host(tmp_path)
+    ours.tool = lambda *command: text.format("edge_overlay", rule) if command[0] == "nft" else None
+    assert blocking_rules(ours, 4797, some=True) == []

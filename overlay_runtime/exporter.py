@@ -67,11 +67,13 @@ class MetricsServer:
             if self._open <= _MOST_CONNECTIONS:
                 async with asyncio.timeout(_REQUEST_SECONDS):
                     await self._answer(reader, writer)
+                    writer.close()
+                    await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # theirs to notice
         finally:
             self._open -= 1
-            writer.close()
+            writer.transport.abort()  # or what nobody reads would be kept for ever
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -83,7 +85,6 @@ class MetricsServer:
             writer.write(_response("405 Method Not Allowed", "", "Allow: GET, HEAD\r\n"))
         else:
             writer.write(_response("200 OK", self._text(), head_only=method == b"HEAD"))
-        await writer.drain()
 
 
 def _response(status: str, text: str, more: str = "", *, head_only: bool = False) -> bytes:

@@ -38,7 +38,8 @@ def event(log: logging.Logger, change: Change) -> None:
     fields = {"event": change.event, "peer": change.peer, "name": change.name,
               "address": change.address}  # fmt: skip
     level = logging.WARNING if change.event in BAD else logging.INFO
-    log.log(level, "%s", change.text, extra={_EXTRA + k: v for k, v in fields.items() if v})
+    extra = {_EXTRA + key: value for key, value in fields.items() if value}
+    log.log(level, "%s", change.text, extra=extra, stacklevel=2)
 
 
 def entry(record: logging.LogRecord, message: str) -> bytes:

@@ -60,7 +60,7 @@ def _peers(status: _Status, _now: float) -> Iterator[Sample]:
 
 def _transports(status: _Status, _now: float) -> Iterator[Sample]:
     count = Counter(p["transport"] or "none" for p in status.get("peers", ()))
-    for transport in ("ipv6-link-local", "ipv4", "none"):
+    for transport in ("ipv6-link-local", "ipv4", "ipv6", "none"):
         yield {"transport": transport}, count[transport]
 
 

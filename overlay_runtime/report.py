@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _READY_AT_LATEST = 30.0
 _LISTEN_AGAIN = 5.0
+_METRICS_FOR = 1.0
+"""Seconds for which metrics that were rendered are given out again: whoever asks a thousand times
+a second has a thousand peers' lines rendered once."""
 _STUCK_AFTER = 90.0
 """A round comes at least every 30 s and is given 60."""
 
@@ -146,6 +149,7 @@ class Teller:
         """`metrics` is the file for the metrics."""
         self._last: dict[str, Any] | None = None
         self._file = MetricsFile(metrics)
+        self._rendered, self._text = float("-inf"), ""
 
     def tell(self, status: dict[str, Any]) -> None:
         """Log what changed since the last call, and write the metrics.
@@ -155,12 +159,15 @@ class Teller:
         for change in changes(self._last, status):
             if not change.event.startswith("problem"):
                 event(log, change)
-        self._last = status
+        self._last, self._rendered = status, float("-inf")
         self._file.write(self.metrics())
 
     def metrics(self) -> str:
-        """Return the metrics of the last status, as old as they are now."""
-        return render(self._last, boottime()) if self._last else ""
+        """Return the metrics of the last status, as old as they are now (or were a second ago)."""
+        now = boottime()
+        if self._last and now - self._rendered >= _METRICS_FOR:
+            self._rendered, self._text = now, render(self._last, now)
+        return self._text
 
     async def serve(self, listen: str) -> None:
         """Serve the metrics by HTTP until cancelled; wait for an address or port to be free."""

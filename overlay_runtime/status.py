@@ -17,13 +17,15 @@ CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets i
     overlay    interface, cidr, address, prefix, vip, mtu, vni, port
     underlay   [name, mtu, addresses]
     peers      [id, name, address, mac, transport, physical, last_seen, since, transport_since,
-               path_mtu, secret, heard, conflict, nics, state]
+               interval, path_mtu, secret, heard, conflict, nics, state]
                state: up | lost | claiming | conflict; transport: ipv6-link-local | ipv4 | ipv6
                or null; secret, that it signs with: present | previous;
-               physical: the address in use first; since: when it was first heard; path_mtu: bytes
+               physical: the address in use first; since: when it was first heard; interval:
+               seconds between its regular beacons, more in a crowd; path_mtu: bytes
                of the largest IP packet known to reach it, or null; heard: when it was last heard by
-               {broadcast, unicast}, and when it last said that it hears our broadcasts {hears_us},
-               each or null; conflict: in words, or null; nics: [name, mtu]
+               {broadcast, unicast}, each or null, and when it said that it hears our broadcasts
+               {hears_us}: null if the last it said is that it doesn't, or nothing yet;
+               conflict: in words, or null; nics: [name, mtu]
     strangers  [id, reason]: hosts that know the secret but can't be in this overlay
     duplicates [id, name, why]: other hosts with this host's identity
     foreign    [source, seen]: who sends to our beacon port without our secret

@@ -40,6 +40,7 @@ def peer_status(peer: Peer, now: float) -> dict[str, Any]:
         "last_seen": round(peer.last_seen, 3),
         "since": round(peer.since, 3),
         "transport_since": round(peer.transport_since, 3),
+        "interval": peer.beacon.interval,
         "path_mtu": peer.path_mtu,
         "secret": "previous" if peer.beacon.key else "present",
         "heard": {

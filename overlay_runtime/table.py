@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -19,6 +21,10 @@ _SAYS = {
 _TRANSPORTS = {"ipv6-link-local": "IPv6 link-local", "ipv4": "IPv4", "ipv6": "IPv6"}
 _ATTENTION = ("conflict", "lost", "claiming")
 """Peers in these states come first, in this order: of 200 hosts a person looks for the odd ones."""
+
+_LEAST_OF_STATUS = ("LAST SEEN", "TRANSPORT", "SINCE")
+_LEAST_OF_PEERS = ("TRANSPORT", "UNICAST", "BROADCAST", "PATH MTU", "SINCE")
+"""Columns that a narrow terminal does without, in this order: addresses tell the transport."""
 
 _COLOURS = {
     **dict.fromkeys(("up", "ok"), 32),
@@ -47,6 +53,11 @@ class Paint:
         return f"\x1b[{code}m{text}\x1b[0m" if self.on and code and text else text
 
 
+def terminal_width() -> int | None:
+    """Return the columns of standard output, or None if it is no terminal: then nothing is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def age(seconds: float) -> str:
     """Return a duration in the largest units that matter: `now`, `42 s`, `3 min`, `5 h`, `2 d`."""
     if seconds < 1:
@@ -62,12 +73,19 @@ def state_in_words(state: str) -> str:
     return _SAYS.get(state, state)
 
 
-def render_status(status: dict[str, Any], now: float, paint: Paint | None = None) -> str:
-    """Return the text of `edge-overlay status`: problems first, then the hosts."""
+def render_status(
+    status: dict[str, Any], now: float, paint: Paint | None = None, width: int | None = None
+) -> str:
+    """Return the text of `edge-overlay status`: problems first, then the hosts.
+
+    For a terminal of `width` columns texts are broken, and columns that tell least are left out.
+    """
     paint = paint or Paint()
     state = status["state"]
     lines = [paint(state_in_words(state), state)]
-    lines += [f"  {paint('!', '!')} {problem}" for problem in status["problems"]]
+    for problem in status["problems"]:
+        first, *more = wrapped(problem, width, 4)
+        lines += [f"  {paint('!', '!')} {first}", *more]
     overlay = status.get("overlay") or {}
     if not overlay:
         return "\n".join(lines)
@@ -76,7 +94,7 @@ def render_status(status: dict[str, Any], now: float, paint: Paint | None = None
     rows = [_own_row(status), *(_peer_row(peer, now) for peer in peers)]
     head = ("", "HOST", "OVERLAY ADDRESS", "PHYSICAL ADDRESS", "TRANSPORT", "SINCE", "LAST SEEN",
             "STATE")  # fmt: skip
-    lines += columns([head, *rows], paint)
+    lines += columns(_narrowed([head, *rows], width, _LEAST_OF_STATUS), paint)
     if len(peers) > 1:
         lines += ["", _count(peers)]
     return "\n".join(lines)
@@ -88,11 +106,16 @@ def sorted_peers(peers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(peers, key=lambda peer: rank.get(peer["state"], len(rank)))
 
 
-def render_peers(peers: Sequence[dict[str, Any]], now: float, paint: Paint | None = None) -> str:
-    """Return the text of `edge-overlay peers`: a line a peer."""
+def render_peers(
+    peers: Sequence[dict[str, Any]],
+    now: float,
+    paint: Paint | None = None,
+    width: int | None = None,
+) -> str:
+    """Return the text of `edge-overlay peers`: a line a peer; `width` as in `render_status`."""
     if not peers:
         return "No other host has been heard yet."
-    head = ("HOST", "OVERLAY ADDRESS", "PHYSICAL ADDRESSES", "TRANSPORT", "SINCE", "PATH MTU",
+    head = ("HOST", "OVERLAY ADDRESS", "PHYSICAL ADDRESS", "TRANSPORT", "SINCE", "PATH MTU",
             "BROADCAST", "UNICAST", "STATE")  # fmt: skip
     rows = [head]
     for peer in sorted_peers(peers):
@@ -103,10 +126,11 @@ def render_peers(peers: Sequence[dict[str, Any]], now: float, paint: Paint | Non
              str(peer.get("path_mtu") or "-"), _ago(now, heard.get("broadcast")),
              _ago(now, heard.get("unicast")), peer["state"])
         )  # fmt: skip
-    lines = columns(rows, paint or Paint())
+    lines = columns(_narrowed(rows, width, _LEAST_OF_PEERS), paint or Paint())
     old = [_safe(peer["name"]) for peer in peers if peer.get("secret") == "previous"]
     if old:
-        lines += ["", f"Sign with the previous secret: {', '.join(old)}"]
+        first, *more = wrapped(f"Sign with the previous secret: {', '.join(old)}", width, 2)
+        lines += ["", first, *more]
     return "\n".join(lines)
 
 
@@ -125,9 +149,39 @@ def render_peer(peer: dict[str, Any], now: float) -> str:
         ("known for", _ago(now, peer.get("since"))), ("last seen", _ago(now, peer["last_seen"])),
         ("heard by broadcast", _ago(now, heard.get("broadcast"), "never")),
         ("heard by unicast", _ago(now, heard.get("unicast"), "never")),
-        ("hears our broadcasts", _ago(now, heard.get("hears_us"), "never told")),
+        ("hears our broadcasts", _ago(now, heard.get("hears_us"), "no, or it has not told yet")),
     ]  # fmt: skip
     return "\n".join(f"{name:<22}{value}" for name, value in fields if value)
+
+
+def wrapped(text: str, width: int | None, indent: int) -> list[str]:
+    """Return a text broken for a terminal, all but the first line indented; else unbroken."""
+    if width is None or indent + len(text) <= width:
+        return [text]
+    first, *more = textwrap.wrap(text, max(20, width - indent), break_on_hyphens=False)
+    return [first, *(" " * indent + line for line in more)]
+
+
+def _narrowed(
+    rows: Sequence[Sequence[str]], width: int | None, least: Sequence[str]
+) -> Sequence[Sequence[str]]:
+    """Return rows that fit, if leaving out makes them: second addresses first, then columns."""
+    if width is None or _width(rows) <= width:
+        return rows
+    head, *others = rows
+    at = head.index("PHYSICAL ADDRESS")
+    rows = [head, *([*row[:at], row[at].partition(",")[0], *row[at + 1 :]] for row in others)]
+    for name in least:
+        if _width(rows) <= width:
+            break
+        at = rows[0].index(name)
+        rows = [[*row[:at], *row[at + 1 :]] for row in rows]
+    return rows
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def columns(rows: Sequence[Sequence[str]], paint: Paint) -> list[str]:

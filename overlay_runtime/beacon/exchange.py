@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.freshness import CONTEST_SECONDS, Freshness, RateLimit, Verdict
+from overlay_runtime.beacon.gossip import Gossip
 from overlay_runtime.beacon.noticed import Noticed
 from overlay_runtime.beacon.rounds import Rounds
 from overlay_runtime.beacon.sockets import BeaconSockets
@@ -60,6 +61,7 @@ class BeaconExchange:
         self._freshness = Freshness(self._own_boot)
         self._seq = 0
         self._rounds = Rounds(table)
+        self._gossip = Gossip(table, clock)
         self._per_host: Recent[str, RateLimit] = Recent(MAX_PEERS)
         self._told: Recent[tuple[str, IPAddress], float] = Recent(2 * MAX_PEERS)
         self._contested: Recent[str, float] = Recent(MAX_PEERS)
@@ -99,7 +101,7 @@ class BeaconExchange:
         now = self._clock()
         # First what reaches a whole segment at once: 200 directed beacons take milliseconds.
         self._to_segments(replace(beacon, to_all=True), nics)
-        peers = self._rounds.next(everyone)
+        peers = self._rounds.next(now, everyone=everyone)
         for peer in peers:
             if peer.transport and not self._send_to(peer, beacon, peer.transport):
                 self.unsent.add(peer.transport.remote)
@@ -148,7 +150,9 @@ class BeaconExchange:
             self._reverted_to(beacon)
             return  # our own broadcast
         if beacon.echo != own.boot:  # made for another host: what it knows of that one isn't ours
-            beacon = replace(beacon, echo=None, yours=None, heard=(), hears_all=False, seen=None)
+            beacon = replace(
+                beacon, echo=None, yours=None, heard=(), hears_all=False, seen=None, others=()
+            )
         verdict = self._freshness.judge(beacon, self._clock())
         self.counters.beacons_stale += verdict is not Verdict.FRESH
         self._act(verdict, own, beacon, source, ifindex)
@@ -183,8 +187,15 @@ class BeaconExchange:
             changed = self._table.reject(beacon, why, now)
         else:
             changed = self._table.heard(beacon, source, ifindex, now)
+            if beacon.others:
+                self._meet_strangers(beacon)
         if changed:
             self._changed(beacon.host)
+
+    def _meet_strangers(self, beacon: Beacon) -> None:
+        present = self._describe()
+        for address in self._gossip.strangers(beacon, present):
+            self._to_stranger(present, address)
 
     def _answer(
         self, beacon: Beacon, source: IPAddress, ifindex: int, *, ask: bool, limited: bool = True
@@ -280,7 +291,10 @@ class BeaconExchange:
         heard, hears_all = tuple(sorted(_heard(peer, now))), peer.hears_all(now)
         self._rounds.told(peer, (heard, hears_all))
         boot = self._freshness.trusted_boot(peer.id)
-        directed = replace(beacon, echo=boot, yours=peer.address, heard=heard, hears_all=hears_all)
+        directed = replace(
+            beacon, echo=boot, yours=peer.address, heard=heard, hears_all=hears_all,
+            others=self._gossip.others_for(peer),
+        )  # fmt: skip
         return self._unicast(directed, peer.beacon.key, path.remote, path.via)
 
     def _to_stranger(self, beacon: Beacon, remote: IPAddress) -> bool:

@@ -36,7 +36,7 @@ class Rounds:
         self._turn = 0
         self._told: dict[str, _Told] = {}
 
-    def next(self, everyone: bool) -> list[Peer]:
+    def next(self, now: float, *, everyone: bool) -> list[Peer]:
         """Return who gets a beacon of its own besides the broadcast.
 
         Of a change (`everyone`) all are told by broadcast, three times; what is repeated to each
@@ -49,7 +49,7 @@ class Rounds:
             self._turn = (self._turn + UNICASTS_A_ROUND) % len(peers)
         turn = (peers + peers)[self._turn : self._turn + UNICASTS_A_ROUND]
         chosen = {peer.id for peer in turn}
-        deaf = [p for p in peers if p.hears_us is None and p.id not in chosen]
+        deaf = [p for p in peers if p.id not in chosen and _deaf(p, now)]
         return turn + (deaf[:_DEAF_AT_ONCE] if everyone else deaf)
 
     def told(self, peer: Peer, what: _Told) -> None:
@@ -71,6 +71,14 @@ class Rounds:
                 if len(found) == _NEWS_A_SECOND:
                     break
         return found
+
+
+def _deaf(peer: Peer, now: float) -> bool:
+    """Whether it has to be taken that a peer doesn't hear our broadcasts. One that we hear has time
+    to tell: when hundreds start in one second, nobody has told anything yet."""
+    if peer.hears_us is not None:
+        return False
+    return peer.heard_broadcast is None or now - peer.since > INTERVAL
 
 
 def _now(peer: Peer, now: float) -> _Told:

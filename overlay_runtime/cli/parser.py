@@ -56,7 +56,8 @@ def _add(
 
 def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add(commands, "status", "status:status", "show hosts, addresses and problems",
-         "Exit code 0 when the overlay is up, else 1. What needs attention stands first.",
+         "Exit code 0 when the overlay is up, else 1. What needs attention stands first. A "
+         "narrow terminal gets fewer columns; `| cat` shows all.",
          json=True)  # fmt: skip
     peers = _add(commands, "peers", "peers:peers", "show how each host is reached, and since when",
                  json=True)  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from overlay_runtime.cli.current import NOT_UP, UP, complain, current
 from overlay_runtime.paths import Paths
 from overlay_runtime.status import boottime
-from overlay_runtime.table import Paint, render_peer, render_peers
+from overlay_runtime.table import Paint, render_peer, render_peers, terminal_width
 
 
 def peers(options: argparse.Namespace, paths: Paths) -> int:
@@ -30,7 +30,7 @@ def peers(options: argparse.Namespace, paths: Paths) -> int:
     elif options.peer:
         print("\n\n".join(render_peer(peer, boottime()) for peer in found))
     else:
-        print(render_peers(found, boottime(), Paint.of(sys.stdout)))
+        print(render_peers(found, boottime(), Paint.of(sys.stdout), terminal_width()))
     return UP if status["state"] == "up" else NOT_UP
 
 

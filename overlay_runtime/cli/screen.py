@@ -33,8 +33,8 @@ class Screen:
     def __enter__(self) -> Screen:
         self._before: list[Any] = termios.tcgetattr(sys.stdin)
         self._handlers = {n: signal.signal(n, _leave) for n in (signal.SIGTERM, signal.SIGHUP)}
-        tty.setcbreak(sys.stdin)
-        self._write(_ENTER)
+        self._handlers[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
+        self._take()
         return self
 
     def __exit__(
@@ -43,10 +43,25 @@ class Screen:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._write(_LEAVE)
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
+        self._give_back()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def _take(self) -> None:
+        tty.setcbreak(sys.stdin)
+        self._write(_ENTER)
+
+    def _give_back(self) -> None:
+        self._write(_LEAVE)
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
+
+    def _suspend(self, number: int, _frame: FrameType | None) -> None:
+        """Ctrl-Z: the shell gets its terminal back, and `fg` brings the view back."""
+        self._give_back()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)  # stands still here
+        signal.signal(number, self._suspend)
+        self._take()
 
     def size(self) -> tuple[int, int]:
         """Return columns and lines as they are now."""

@@ -9,7 +9,7 @@ import sys
 from overlay_runtime.cli.current import NOT_UP, UP, current
 from overlay_runtime.paths import Paths
 from overlay_runtime.status import boottime
-from overlay_runtime.table import Paint, render_status
+from overlay_runtime.table import Paint, render_status, terminal_width
 
 
 def status(options: argparse.Namespace, paths: Paths) -> int:
@@ -18,5 +18,5 @@ def status(options: argparse.Namespace, paths: Paths) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
     else:
-        print(render_status(found, boottime(), Paint.of(sys.stdout)))
+        print(render_status(found, boottime(), Paint.of(sys.stdout), terminal_width()))
     return UP if found["state"] == "up" else NOT_UP

@@ -17,7 +17,7 @@ from overlay_runtime.cli.current import current
 from overlay_runtime.cli.screen import Screen, fit
 from overlay_runtime.paths import Paths
 from overlay_runtime.status import boottime
-from overlay_runtime.table import Paint, render_status
+from overlay_runtime.table import Paint, render_status, wrapped
 
 _LOOK_SECONDS = 0.2
 _REDRAW_SECONDS = 1.0
@@ -91,15 +91,20 @@ def _frame(
     """Return the lines of one picture: the status, cut to what fits, and the last events."""
     width, height = size
     paint = Paint.of(sys.stdout)
-    body = render_status(status, boottime(), paint).splitlines()
+    body = render_status(status, boottime(), paint, width).splitlines()
     foot = [paint("q leaves", "unknown")]
     if events:
-        told = [
-            f"{at}  {paint(c.event, '!' if c.event in BAD else 'ok')}  {c.text}" for at, c in events
-        ]
-        foot = ["", *told, *foot]
+        told = [line for at, change in events for line in _event(at, change, paint, width)]
+        foot = ["", *told[-max(1, height // 3) :], *foot]
     room = max(1, height - len(foot))
     if len(body) > room:
         body = [*body[: room - 1], f"… {len(body) - room + 1} lines more: edge-overlay status"]
     body += [""] * (room - len(body))
     return [fit(line, width) for line in [*body, *foot][-height:]]
+
+
+def _event(at: str, change: Change, paint: Paint, width: int) -> list[str]:
+    kind = "!" if change.event in BAD else "ok"
+    first, *more = wrapped(change.text, width - len(change.event) - 12, 2)
+    indent = " " * (len(change.event) + 12)
+    return [f"{at}  {paint(change.event, kind)}  {first}", *(indent + line[2:] for line in more)]

@@ -94,7 +94,8 @@ class OverlayConfig:
             checks.peers,
             "a list of IP addresses or host names",
             "Physical addresses, or names that lead to such, of hosts in other network segments, "
-            "which broadcasts don't reach.",
+            "which broadcasts don't reach. One per segment is enough: hosts tell each other of "
+            "further ones.",
         ),
     )
     interface: tuple[str, ...] = field(

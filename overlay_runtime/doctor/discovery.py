@@ -6,10 +6,16 @@ import ipaddress
 from typing import Any
 
 from overlay_runtime.doctor.filters import blocking_rules
-from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent, who
-
-_HEARD_FOR = 35.0
-"""Seconds after which a missing beacon means something, as in peers.py."""
+from overlay_runtime.doctor.model import (
+    Host,
+    Result,
+    Verdict,
+    named,
+    patience,
+    unknown_without_agent,
+    who,
+)
+from overlay_runtime.doctor.ports import holders
 
 
 def agent(host: Host) -> Result:
@@ -31,15 +37,18 @@ def broadcast_blocked(host: Host) -> Result:
     """Are peers heard by unicast only, or do they hear us so only?"""
     if answer := unknown_without_agent(host):
         return answer
-    old = [p for p in host.up_peers if host.now - p.get("since", host.now) > _HEARD_FOR]
+    old = [p for p in host.up_peers if host.now - p.get("since", host.now) > patience(p)]
     told = [p for p in old if isinstance(p.get("heard"), dict)]
     if not told:
         return Result("unknown", "no host has been known for long enough")
     # Peers beyond a router are never heard by broadcast: only those over link-local, or of a
     # network of ours, are on this segment.
     near = [p for p in told if _near(host, p)]
-    deaf = [who(p) for p in near if _silent(host, p, "broadcast") and _heard(host, p, "unicast")]
-    unheard = [who(p) for p in near if _silent(host, p, "hears_us")]
+    # It is up, so what doesn't come by broadcast comes by unicast.
+    deaf = [who(p) for p in near if not _lately(host, p, p["heard"].get("broadcast"))]
+    # Only what a peer sends to this host alone can tell. How long ago means nothing: in a crowd
+    # that is seldom, but that it no longer hears us is told at once.
+    unheard = [who(p) for p in near if p["heard"].get("unicast") and not p["heard"].get("hears_us")]
     if not near:
         return Result("ok", "no peer is on a segment of this host")
     if not deaf and not unheard:
@@ -62,10 +71,18 @@ def beacon_port_blocked(host: Host) -> Result:
     if answer := unknown_without_agent(host):
         return answer
     port = host.overlay["port"] + 1
-    if blocking := blocking_rules(host, port):
-        return Result("fault", f"a packet filter of this host drops UDP port {port}: {blocking[0]}",
-                      f"allow UDP port {port} in and out")  # fmt: skip
+    held = holders(host, port)
+    if held and host.status.get("pid") not in held:
+        return Result("fault", f"UDP port {port} is taken by "
+                      + named([f"{name} ({pid})" for pid, name in held.items()]),
+                      "end that process, or set another `port` on every host")  # fmt: skip
     lost = [p for p in host.peers if p["state"] == "lost"]
+    if blocking := blocking_rules(host, port, some=bool(lost)):
+        heard = len(host.peers) - len(lost)
+        text = f"a packet filter of this host drops UDP port {port}: {blocking[0]}"
+        return Result("warning" if heard else "fault",
+                      f"{text}; {heard} hosts are heard all the same" if heard else text,
+                      f"allow UDP port {port} in and out")  # fmt: skip
     remedy = (
         f"allow UDP ports {port - 1} and {port} between the hosts: on firewalls between them, in "
         "security groups, and on the hosts themselves"
@@ -83,7 +100,9 @@ def beacon_port_blocked(host: Host) -> Result:
         return Result("warning", text, f"if there are other hosts: {remedy}")
     if not host.peers:
         return Result("unknown", "no other host is known yet")
-    return Result("ok", f"{len(host.peers) - len(lost)} of {len(host.peers)} hosts are heard")
+    silent_ones = f"; silent: {named([who(p) for p in lost])}" if lost else ""
+    heard_ones = f"{len(host.peers) - len(lost)} of {len(host.peers)} hosts are heard"
+    return Result("ok", heard_ones + silent_ones)
 
 
 def duplicate_identity(host: Host) -> Result:
@@ -142,10 +161,5 @@ def _near(host: Host, peer: dict[str, Any]) -> bool:
     return any(address in network for address in listed for network in networks)
 
 
-def _heard(host: Host, peer: dict[str, Any], key: str) -> bool:
-    at = peer["heard"].get(key)
-    return at is not None and host.now - at <= _HEARD_FOR
-
-
-def _silent(host: Host, peer: dict[str, Any], key: str) -> bool:
-    return not _heard(host, peer, key)
+def _lately(host: Host, peer: dict[str, Any], at: float | None) -> bool:
+    return at is not None and host.now - at <= patience(peer)

@@ -12,17 +12,27 @@ _DROPS = re.compile(r"\b(?:drop|reject)\b|-j (?:DROP|REJECT)")
 _IPTABLES_NFT = re.compile(r"xt target \"(?:DROP|REJECT)\"")
 
 
-def blocking_rules(host: Host, port: int) -> list[str]:
-    """Return the rules that name a UDP port and drop; none if there are none, or none is readable.
+_SOME_ONLY = re.compile(
+    r"\b(?:[sd]addr|sport|[io]if(?:name|group)?|ct|limit|meter|mark|vlan|ether|skuid|cgroup)\b"
+    r"| (?:!|-[sdiog]|-m (?!udp|multiport|comment)\w+) |xt match"
+)
+"""A rule with one of these drops some packets, and what it drops may be what it should."""
 
-    Rules of our own table are left out: they drop what isn't from a peer, as they should.
+
+def blocking_rules(host: Host, port: int, *, some: bool = False) -> list[str]:
+    """Return the rules that drop what comes to a UDP port; none if none is readable.
+
+    With `some` also those that drop but a part, by address, link or rate. Rules of our own table
+    are left out: they drop what isn't from a peer, as they should.
     """
     found, ours = [], False
     for line in (host.ruleset or "").splitlines():
         text = line.strip()
         if text.startswith("table "):
             ours = bool(_OURS.match(text))
-        if not ours and "tcp" not in text and _names(text, port) and _drops(text):
+        if ours or not _names(text, port) or not _drops(text):
+            continue
+        if ("udp" in text or "tcp" not in text) and (some or not _SOME_ONLY.search(text)):
             found.append(text)
     return found
 

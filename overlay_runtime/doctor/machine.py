@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
-from overlay_runtime.doctor.model import Host, Result, named
+from overlay_runtime.doctor.model import Host, Result, named, patience
 
 _MACHINES = {"VMware": "VMware", "Microsoft Corporation": "Hyper-V", "QEMU": "QEMU",
              "innotek": "VirtualBox", "Xen": "Xen", "Nutanix": "Nutanix"}  # fmt: skip
-_HEARD_FOR = 35.0
 _OFFLOADS = ("tx-udp_tnl-segmentation", "tx-udp_tnl-csum-segmentation")
 _NOT_BEFORE = 1_735_689_600
 """2025-01-01: this program is younger."""
@@ -26,8 +26,8 @@ def promiscuous_mode(host: Host) -> Result:
     if not odd:
         return Result("ok", f"on {machine}, and each NIC uses the MAC address it was given")
     peers = [p for p in host.up_peers if isinstance(p.get("heard"), dict)]
-    by_broadcast = [p for p in peers if _lately(host, p["heard"].get("broadcast"))]
-    by_unicast = [p for p in peers if _lately(host, p["heard"].get("unicast"))]
+    by_broadcast = [p for p in peers if _lately(host, p, "broadcast")]
+    by_unicast = [p for p in peers if _lately(host, p, "unicast")]
     if not host.running or not by_broadcast:
         return Result("unknown", f"on {machine}, {named(odd)}; no broadcast is heard to judge by")
     if by_unicast:
@@ -39,8 +39,9 @@ def promiscuous_mode(host: Host) -> Result:
     )  # fmt: skip
 
 
-def _lately(host: Host, at: float | None) -> bool:
-    return at is not None and host.now - at <= _HEARD_FOR
+def _lately(host: Host, peer: dict[str, Any], how: str) -> bool:
+    at = peer["heard"].get(how)
+    return at is not None and host.now - at <= patience(peer)
 
 
 def _other_mac(host: Host, nic: str) -> list[str]:

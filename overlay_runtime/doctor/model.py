@@ -13,6 +13,7 @@ from typing import Any, Literal
 Verdict = Literal["ok", "warning", "fault", "unknown"]
 
 _TOOL_SECONDS = 5.0
+_BEACONS_MISSED, _INTERVAL = 3.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,12 @@ def who(peer: dict[str, Any]) -> str:
     """Return how a person finds a peer: names alone are often the same on many hosts."""
     name = "".join(c if c.isprintable() else "?" for c in peer["name"])
     return f"{name} ({peer['address'] or peer.get('id')})"
+
+
+def patience(peer: dict[str, Any]) -> float:
+    """Return for how many seconds a peer's silence means nothing, as `Peer.patience` has it:
+    beacons of a crowd are rare."""
+    return _BEACONS_MISSED * float(peer.get("interval") or _INTERVAL)
 
 
 def unknown_without_agent(host: Host) -> Result | None:

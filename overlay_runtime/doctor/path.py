@@ -7,6 +7,7 @@ from typing import Any
 from overlay_runtime import OUR_LINKS
 from overlay_runtime.doctor.filters import blocking_rules
 from overlay_runtime.doctor.model import Host, Result, Verdict, named, unknown_without_agent, who
+from overlay_runtime.doctor.ports import holders
 from overlay_runtime.table import kubernetes_mtu
 
 
@@ -24,13 +25,22 @@ def vxlan_port_blocked(host: Host) -> Result:
             "two can't share one: set another `port` on every host, or another for that one "
             "(Calico: vxlanPort; flannel: Backend.Port)",
         )  # fmt: skip
-    if blocking := blocking_rules(host, port):
-        return Result("fault", f"a packet filter of this host drops UDP port {port}: {blocking[0]}",
-                      f"allow UDP port {port} in and out")  # fmt: skip
+    if missing and (process := named([f"{n} ({p})" for p, n in holders(host, port).items()])):
+        return Result("fault", f"UDP port {port} is taken by {process}; {named(sorted(missing))} "
+                      "can't be used", "end that process, or set another `port` on every "
+                      "host")  # fmt: skip
     peers = _probed(host)
+    silent = [who(p) for p in peers if host.probes and not host.probes[p["id"]].small]
+    # Packets that get across tell more than rules do, which others may come before.
+    blocking = blocking_rules(host, port, some=bool(silent)) if silent or not peers else []
+    if blocking:
+        across = f"; no packet gets across to {named(silent)}" if silent else ""
+        return Result(
+            "fault", f"a packet filter of this host drops UDP port {port}: {blocking[0]}{across}",
+            f"allow UDP port {port} in and out",
+        )  # fmt: skip
     if host.probes is None or not peers:
         return Result("unknown", host.why_no_probes or "no other host is heard")
-    silent = [who(p) for p in peers if not host.probes[p["id"]].small]
     if not silent:
         return Result("ok", f"packets get across to {len(peers)} of {len(peers)} hosts probed")
     remedy = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
+
 from tests.netns.lab import Host, Lab, until
 from tests.netns.probe import broadcast_copies, reaches
 
@@ -87,3 +89,19 @@ def test_ipv4_dies_on_the_way_and_ipv6_takes_over(lab: Lab) -> None:
     until(lambda: one.peer(two)["transport"] == "ipv6", "over IPv6", 15)
     assert reaches(one.end, two.end)
     assert router.sysctl("net/ipv4/ip_forward") == "1"
+
+
+@pytest.mark.timeout(120)
+def test_one_listed_peer_is_enough_for_two_segments(lab: Lab) -> None:
+    """Hosts tell each other of third ones across the router."""
+    _router(lab)
+    near = [lab.host(f"near{n}", f"10.1.0.{n}/24", ipv6=False) for n in (1, 2)]
+    far = [lab.host(f"far{n}", f"10.2.0.{n}/24", segment="b", ipv6=False) for n in (1, 2)]
+    for segment, hosts in enumerate((near, far), start=1):
+        for host in hosts:
+            _via_router(host, segment, 4)
+            host.start("peers: [10.2.0.1]" if host is near[0] else "")
+    lab.all_up(60)
+    for one, other in itertools.permutations(lab.hosts, 2):
+        assert reaches(one.end, other.end), f"{one.name} → {other.name}"
+        assert broadcast_copies(one.end, other.end, BROADCAST) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,34 @@ def test_the_keys() -> None:
 def test_wrong_values_of_the_keys(line: str) -> None:
     with pytest.raises(ConfigError, match=r"f:4:"):
         parse_user_data(_block(line), "f")
+
+
+def test_an_answer_that_nobody_reads_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "_REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(exporter, "_MOST_CONNECTIONS", 2)
+    long = "m 1\n" * 5_000_000  # more than any socket buffers
+
+    async def run() -> bytes:
+        server = MetricsServer("127.0.0.1:0", lambda: long)
+        await server.start()
+        assert server._server
+        port = server._server.sockets[0].getsockname()[1]
+        lazy = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(2)]
+        for _, writer in lazy:
+            writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+        async with asyncio.timeout(5):
+            while server._open < 2:
+                await asyncio.sleep(0.01)
+            while server._open:
+                await asyncio.sleep(0.01)
+            rest = 0
+            with contextlib.suppress(ConnectionError):  # the server has let go of it
+                while data := await lazy[0][0].read(1 << 20):
+                    rest += len(data)
+            assert rest < len(long)
+            monkeypatch.setattr(server, "_text", lambda: "m 2\n")
+            answered = await _ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
+        server.close()
+        return answered
+
+    assert asyncio.run(run()).endswith(b"\r\n\r\nm 2\n")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import overlay_runtime
+from overlay_runtime.changes import EVENTS
 from overlay_runtime.cli.parser import EXIT_CODES, make_parser
 from overlay_runtime.doctor.suite import CHECKS
 
@@ -54,6 +56,21 @@ def test_the_manual_has_every_command_option_check_and_exit_code() -> None:
     assert re.findall(r"^\.It Sy ([\w-]+)", section, re.MULTILINE) == list(CHECKS)
     codes = text.split(".Sh EXIT STATUS")[1].split(".Sh")[0]
     assert [int(c) for c in re.findall(r"^\.It (\d+)", codes, re.MULTILINE)] == list(EXIT_CODES)
+
+
+def test_the_manual_has_every_environment_variable() -> None:
+    runtime = Path(overlay_runtime.__file__).parent
+    sources = "".join(path.read_text() for path in runtime.rglob("*.py"))
+    read = set(re.findall(r'"(EDGE_OVERLAY_[A-Z_]+|NO_COLOR)"', sources))
+    section = MANUAL.read_text().split(".Sh ENVIRONMENT")[1].split(".Sh")[0]
+    assert set(re.findall(r"[A-Z_]{6,}", section)) == read
+
+
+def test_the_manual_has_every_event() -> None:
+    section = MANUAL.read_text().split(".Sh EXAMPLES")[1].split(".Sh")[0]
+    told = {event for event in EVENTS if not event.startswith("problem")}
+    words = set(re.findall(r"[a-z]+(?:-[a-z]+)*", section))
+    assert told <= words, told - words
 
 
 def _completed(line: str, run_dir: Path) -> set[str]:

@@ -42,6 +42,13 @@ def test_every_metric_is_there_and_right() -> None:
     assert got[(PREFIX + "state", (("state", "up"),))] == 1
     assert got[(PREFIX + "state", (("state", "waiting"),))] == 0
     assert got[(PREFIX + "peers", (("state", "lost"),))] == 1
+    # Nobody is left out, however hosts are reached.
+    ways = status()
+    peer = ways["peers"][0]
+    names = ("ipv6-link-local", "ipv4", "ipv6", None)
+    ways["peers"] = [{**peer, "id": str(n), "transport": name} for n, name in enumerate(names)]
+    by_way = {k[1]: v for k, v in _samples(ways).items() if k[0] == PREFIX + "peers_by_transport"}
+    assert by_way == {(("transport", name or "none"),): 1 for name in names}
     assert got[(PREFIX + "beacons_sent_total", ())] == 12
     assert got[(PREFIX + "uptime_seconds", ())] == 60
     assert got[(PREFIX + "kubernetes_mtu_bytes", ())] == 1350

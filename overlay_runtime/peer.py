@@ -89,6 +89,11 @@ class Peer:
         at = self.heard_broadcast
         return at is not None and now - at <= self.patience - self.beacon.interval
 
+    def deaf(self, now: float) -> bool:
+        """Whether it has to be taken that it doesn't hear our broadcasts. It has time to tell: when
+        hundreds start in one second, nobody has told anything yet."""
+        return self.hears_us is None and now - self.since > INTERVAL
+
     def heard_lately(self, now: float) -> dict[tuple[int, ipaddress.IPv6Address], float]:
         """Return the part of `heard_ll` that still counts."""
         return {key: at for key, at in self.heard_ll.items() if now - at <= self.patience}

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from overlay_runtime.address import IPAddress
-from overlay_runtime.beacon.freshness import CONTEST_SECONDS, Freshness, RateLimit, Verdict
+from overlay_runtime.beacon.answers import Answers
+from overlay_runtime.beacon.freshness import CONTEST_SECONDS, Freshness, Verdict
 from overlay_runtime.beacon.gossip import Gossip
 from overlay_runtime.beacon.noticed import Noticed
 from overlay_runtime.beacon.rounds import Rounds
@@ -25,16 +26,6 @@ from overlay_runtime.transport import alternatives
 from overlay_runtime.underlay import Nic
 
 log = logging.getLogger(__name__)
-
-_ANSWERS_PER_HOST = (2.0, 6.0)
-_ANSWERS_IN_ALL = (200.0, 400.0)
-"""A second, and at once. 1000 hosts that start in the same second find each other in some seconds,
-and their segment carries 200,000 beacons a second at most."""
-
-_TOLD_LATELY = 0.25
-"""Seconds in which a host that was answered at an address need not be answered there again: both
-ask each other when they meet, and each answer is an answer to both questions."""
-
 
 class BeaconExchange:
     """One host's side of the conversation. `describe` returns its present beacon, without seq."""
@@ -62,10 +53,8 @@ class BeaconExchange:
         self._seq = 0
         self._rounds = Rounds(table)
         self._gossip = Gossip(table, clock)
-        self._per_host: Recent[str, RateLimit] = Recent(MAX_PEERS)
-        self._told: Recent[tuple[str, IPAddress], float] = Recent(2 * MAX_PEERS)
         self._contested: Recent[str, float] = Recent(MAX_PEERS)
-        self._in_all = RateLimit(*_ANSWERS_IN_ALL)
+        self._answers = Answers(self._me.host)
         self.noticed = Noticed(clock)
         self.sockets: BeaconSockets | None = None
         self.is_ours: Callable[[int], bool] = lambda _ifindex: False
@@ -160,8 +149,10 @@ class BeaconExchange:
     def _act(
         self, verdict: Verdict, own: Beacon, beacon: Beacon, source: IPAddress, ifindex: int
     ) -> None:
-        if verdict is Verdict.UNPROVEN or (beacon.ask and verdict is Verdict.FRESH):
-            self._answer(beacon, source, ifindex, ask=verdict is Verdict.UNPROVEN)
+        if verdict is Verdict.UNPROVEN:
+            self._ask(beacon, source, ifindex)
+        elif beacon.ask and verdict is Verdict.FRESH:
+            self._answer(beacon, source, ifindex, ask=False)
         elif verdict is Verdict.CONTESTED:
             self._contest(beacon, source, ifindex)
         elif verdict is Verdict.REVERTED:
@@ -197,6 +188,19 @@ class BeaconExchange:
         for address in self._gossip.strangers(beacon, present):
             self._to_stranger(present, address)
 
+    def _ask(self, beacon: Beacon, source: IPAddress, ifindex: int) -> None:
+        """Ask a stranger for a sign of life, or wait a moment for its own question."""
+        wait = 0.0 if beacon.ask else self._answers.wait(beacon, self._clock())
+
+        def ask() -> None:
+            if not wait or self._freshness.trusted_boot(beacon.host) != beacon.boot:
+                self._answer(beacon, source, ifindex, ask=True)
+
+        if wait:
+            self.later(wait, ask)
+        else:
+            ask()
+
     def _answer(
         self, beacon: Beacon, source: IPAddress, ifindex: int, *, ask: bool, limited: bool = True
     ) -> None:
@@ -204,12 +208,9 @@ class BeaconExchange:
         # Only to where the signed body says the host is: a forged source is no mirror.
         if self.sockets is None or not _lists(beacon, source):
             return
-        told = self._told.get((beacon.boot, source), float("-inf"))
-        if not ask and beacon.echo and now - told < _TOLD_LATELY:
+        if not ask and self._answers.needless(beacon, source, now):
             return
-        limit = self._per_host.get(beacon.host) or RateLimit(*_ANSWERS_PER_HOST)
-        self._per_host.put(beacon.host, limit)
-        if (limited and not limit.allow(now)) or not self._in_all.allow(now):
+        if not self._answers.allow(beacon, source, now, limited=limited):
             self.counters.beacons_dropped += 1
             return
         known = self._table.peers.get(beacon.host)
@@ -224,7 +225,6 @@ class BeaconExchange:
             heard=tuple(sorted(heard)), hears_all=known is not None and known.hears_all(now),
             seen=self._freshness.newest(beacon.host) if believed else None,
         )  # fmt: skip
-        self._told.put((beacon.boot, source), now)
         self.sockets.unicast(self._sealed(answer, beacon.key), source, ifindex)
 
     def _contest(self, beacon: Beacon, source: IPAddress, ifindex: int) -> None:

@@ -19,6 +19,7 @@ from overlay_runtime.recent import Recent
 _REMEMBERED_BOOTS = 256
 _REMEMBERED_HOSTS = 8192  # twice the peers that there can be
 _WINDOW = 64
+"""A larger one would hide a machine that was put back by as many beacons, until it catches up."""
 _SILENT_BEACONS = 3.5
 
 CONTEST_SECONDS = 1.0

@@ -16,6 +16,7 @@ from overlay_runtime.peer import Peer
 from overlay_runtime.peers import PeerTable
 from overlay_runtime.recent import Recent
 
+_FEW = 64
 _TRY_AGAIN = 30.0
 _TRIES = (8.0, 32.0)
 """A second, and at once: a host of the cluster that lies makes no flood."""
@@ -35,6 +36,8 @@ class Gossip:
         """Return addresses of some other hosts, in turn, for a peer that hears no broadcasts."""
         if peer.hears_us is not None or peer.transport is None or peer.transport.via is not None:
             return ()
+        if len(self._table.peers) > _FEW and not peer.deaf(self._clock()):
+            return ()  # hundreds that just started have told nothing yet
         others = [
             address
             for other in self._table.peers.values()

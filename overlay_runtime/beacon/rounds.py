@@ -39,18 +39,18 @@ class Rounds:
     def next(self, now: float, *, everyone: bool) -> list[Peer]:
         """Return who gets a beacon of its own besides the broadcast.
 
-        Of a change (`everyone`) all are told by broadcast, three times; what is repeated to each
-        are the same few.
+        Of a change (`everyone`) a crowd is told by broadcast, three times; by unicast only those
+        that don't hear it. Else hundreds that start in one second would write to each other.
         """
         peers = sorted(self._table.peers.values(), key=lambda peer: peer.id)
         if len(peers) <= UNICASTS_A_ROUND:
             return peers
-        if not everyone:
-            self._turn = (self._turn + UNICASTS_A_ROUND) % len(peers)
+        if everyone:
+            return [peer for peer in peers if peer.deaf(now)][:_DEAF_AT_ONCE]
+        self._turn = (self._turn + UNICASTS_A_ROUND) % len(peers)
         turn = (peers + peers)[self._turn : self._turn + UNICASTS_A_ROUND]
         chosen = {peer.id for peer in turn}
-        deaf = [p for p in peers if p.id not in chosen and _deaf(p, now)]
-        return turn + (deaf[:_DEAF_AT_ONCE] if everyone else deaf)
+        return turn + [peer for peer in peers if peer.id not in chosen and peer.deaf(now)]
 
     def told(self, peer: Peer, what: _Told) -> None:
         """Note what a peer was told about how it is heard."""
@@ -71,14 +71,6 @@ class Rounds:
                 if len(found) == _NEWS_A_SECOND:
                     break
         return found
-
-
-def _deaf(peer: Peer, now: float) -> bool:
-    """Whether it has to be taken that a peer doesn't hear our broadcasts. One that we hear has time
-    to tell: when hundreds start in one second, nobody has told anything yet."""
-    if peer.hears_us is not None:
-        return False
-    return peer.heard_broadcast is None or now - peer.since > INTERVAL
 
 
 def _now(peer: Peer, now: float) -> _Told:

@@ -28,6 +28,15 @@ def test_a_range_is_filled_to_the_last_address_in_one_go(tmp_path: Path) -> None
     assert max(len(host.tried) for host in segment.hosts) > 2  # they did get into each other's way
 
 
+@pytest.mark.timeout(300)
+def test_two_hundred_hosts_that_start_in_one_second_are_no_storm(tmp_path: Path) -> None:
+    """They have to prove themselves to each other: 19,900 pairs, two packets each at best."""
+    segment = claim_all(200, "100.64.192.0/23", tmp_path, 1)
+    check(segment, "100.64.192.0/23")
+    assert max(segment.sent.values()) < 80_000
+    assert sum(segment.sent.values()) < 100_000
+
+
 @pytest.mark.parametrize("late", [1.43, 1.48, 1.52, 1.53, 1.58])
 def test_an_objection_in_the_last_moment_begins_the_whole_time_again(
     tmp_path: Path, late: float

@@ -205,7 +205,7 @@ def test_an_answer_goes_only_where_the_signed_body_says() -> None:
     one.exchange.received(data, victim.address, 2)
     one.exchange.received(data, V6("fe80::3"), 2)
     assert segment.queue == []
-    assert not one.exchange._per_host  # nothing is kept of them either
+    assert not one.exchange._answers._per_host  # nothing is kept of them either
     for _ in range(50):
         one.exchange.received(data, two.address, 2)
     assert 0 < len(segment.queue) < 10  # a replayed newcomer is answered a few times, not fifty

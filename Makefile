@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit fuzz claims test-image test-netns test-oci test-vm setup setup-test container clean
+.PHONY: help image test check unit fuzz claims test-image test-netns test-oci test-vm bench setup setup-test setup-bench container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,8 @@ PYTEST := $(SUDO) $(BIN)/pytest
 BUILD_PACKAGES := ca-certificates debian-archive-keyring mmdebstrap mtools python3-venv \
     squashfs-tools squashfs-tools-ng util-linux xorriso
 TEST_PACKAGES := dnsmasq-base docker.io dosfstools ethtool iproute2 iptables iputils-ping nftables \
-    groff-base iperf3 mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
+    groff-base mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
+BENCH_PACKAGES := frr iperf3 nebula tinc
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -44,9 +45,15 @@ claims: $(VENV)/.test ## hundreds of hosts that claim addresses at once, in virt
 	$(BIN)/python -m tests.crowd.claims 200 100.64.192.0/23 1 2 3
 	$(BIN)/python -m tests.crowd.claims 250 100.64.192.0/24 1 2 3
 
+bench: setup-bench ## the benchmarks (hours, on a machine that does nothing else)
+	$(SUDO) $(BIN)/python -m benchmarks.build
+	$(SUDO) $(BIN)/python -m benchmarks.overlay --runs 20 --keep build/benchmarks/gaps.jsonl
+
 setup: $(VENV)/.build-packages $(VENV)/.installed ## what `make image` needs
 
 setup-test: setup $(VENV)/.test-packages $(VENV)/.test
+
+setup-bench: setup-test $(VENV)/.bench-packages
 
 container: ## the builder as a container image, edge-build:latest
 	docker build --tag edge-build .
@@ -75,6 +82,9 @@ $(VENV)/.build-packages: Makefile
 
 $(VENV)/.test-packages: Makefile
 	$(call install-missing,$(TEST_PACKAGES))
+
+$(VENV)/.bench-packages: Makefile
+	$(call install-missing,$(BENCH_PACKAGES))
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.build-packages
 	python3 -m venv $(VENV)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,24 +84,33 @@ def times(lab: Lab, count: int, runs: int, say: Callable[[str], None]) -> str:
 def crowded(lab: Lab, count: int) -> Iterator[Host]:
     """A host that is up and knows `count` peers."""
     host = lab.host(1, ipv6=True, cidr="100.64.192.0/20")
-    crowd = None
-    members = lab.host(_CROWD_NUMBER, ipv6=True) if count else None
     try:
         host.plug("10.1.7.23")
         host.start_agent()
         host.wait_for("up")
-        if members:
-            members.plug("10.1.99.1")
-            words = members.words(sys.executable, "-m", "benchmarks.crowd", str(count))
-            crowd = subprocess.Popen(words, cwd=REPOSITORY)
+        with crowd_on(lab, count) if count else nullcontext():
             _until(lambda: _entries(host) >= count, f"{count} peers in the kernel", 90)
-        yield host
+            yield host
     finally:
-        if crowd:
+        lab.remove(host)
+
+
+@contextmanager
+def crowd_on(lab: Lab, count: int) -> Iterator[None]:
+    """Simulated hosts on the segment."""
+    members = lab.host(_CROWD_NUMBER, ipv6=True)
+    try:
+        members.plug("10.1.99.1")
+        crowd = subprocess.Popen(
+            members.words(sys.executable, "-m", "benchmarks.crowd", str(count)), cwd=REPOSITORY
+        )
+        try:
+            yield
+        finally:
             crowd.kill()
             crowd.wait()
-        for one in filter(None, (host, members)):
-            lab.remove(one)
+    finally:
+        lab.remove(members)
 
 
 def _entries(host: Host) -> int:

@@ -57,7 +57,8 @@ class Crowd:
             self._by_address |= {str(nic.v4[0]): actor, str(nic.ll[0]): actor}
         self._share = min(1.0, UNICASTS_A_ROUND / count)
         self._agents: dict[str, tuple[Beacon, str]] = {}
-        """Real hosts: host id → newest beacon, and the link-local address that it came from."""
+        """Real hosts: host id → newest beacon, and the address that it came from: link-local if
+        it has one."""
         self._v4 = _socket(socket.AF_INET)
         self._v6 = _socket(socket.AF_INET6)
 
@@ -82,7 +83,7 @@ class Crowd:
         self._send6(self._sealed(actor, to_all=True), nic.ll[0], "ff02::1")
         for agent, source in self._agents.values():
             if random.random() < self._share:
-                self._send6(self._directed(actor, agent), nic.ll[0], source)
+                self._send(self._directed(actor, agent), nic, source)
 
     def _read(self, ready: socket.socket) -> None:
         data, ancillary, _, (source, *_) = ready.recvmsg(2048, 128)
@@ -100,7 +101,7 @@ class Crowd:
             self._by_address
         ):
             return
-        if ":" in source:
+        if ":" in source or not any(nic.ll for nic in beacon.nics):
             self._agents[beacon.host] = beacon, source
         known = self._agents.get(beacon.host)
         if known is None:
@@ -109,8 +110,7 @@ class Crowd:
         for actor in [one] if one else self._actors:
             if actor.echo != beacon.boot or (one and beacon.ask):
                 actor.echo = beacon.boot
-                self._send6(self._directed(actor, beacon, ask=True), actor.beacon.nics[0].ll[0],
-                            known[1])  # fmt: skip
+                self._send(self._directed(actor, beacon, ask=True), actor.beacon.nics[0], known[1])
 
     def _directed(self, actor: _Actor, agent: Beacon, *, ask: bool = False) -> bytes:
         heard = tuple(address for nic in agent.nics for address in nic.ll)
@@ -119,6 +119,12 @@ class Crowd:
     def _sealed(self, actor: _Actor, **changes: object) -> bytes:
         actor.seq += 1
         return encode(replace(actor.beacon, seq=actor.seq, **changes), self._key)  # type: ignore[arg-type]
+
+    def _send(self, data: bytes, nic: BeaconNic, target: str) -> None:
+        if ":" in target:
+            self._send6(data, nic.ll[0], target)
+        else:
+            self._send4(data, nic.v4[0], target)
 
     def _send4(self, data: bytes, source: ipaddress.IPv4Address, target: str) -> None:
         info = _PKTINFO4.pack(self._index, source.packed, bytes(4))

@@ -43,7 +43,8 @@ class Host:
     def __init__(self, lab: Lab, number: int, directory: Path, *, ipv6: bool, cidr: str) -> None:
         self.namespace = f"{lab.prefix}h{number}"
         self.physical: str | None = None
-        self._lab, self._number, self._directory, self._ipv6 = lab, number, directory, ipv6
+        self.directory = directory
+        self._lab, self._number, self._ipv6 = lab, number, ipv6
         self._agent: subprocess.Popen[bytes] | None = None
         (directory / "run").mkdir(parents=True, exist_ok=True)
         for old in (directory / "run").iterdir():
@@ -97,16 +98,16 @@ class Host:
     def start_agent(self, **variables: str) -> None:
         """Start the agent, with more environment; it goes on until `stop`."""
         words = self.words("nice", "-n", "-10", sys.executable, "-m", "overlay_runtime", "run")
-        words += ["--run-dir", str(self._directory / "run")]
-        words += ["--state-dir", str(self._directory / "state")]
+        words += ["--run-dir", str(self.directory / "run")]
+        words += ["--state-dir", str(self.directory / "state")]
         words += ["--identity", f"benchmark-{self._number}"]
         environment = {
             **os.environ,
-            "EDGE_OVERLAY_USER_DATA": str(self._directory / "user-data"),
+            "EDGE_OVERLAY_USER_DATA": str(self.directory / "user-data"),
             "EDGE_OVERLAY_LIBRARY": str(REPOSITORY / "image-templates/edge/usr/lib/edge-overlay"),
             **variables,
         }
-        with (self._directory / "agent.log").open("ab") as log:
+        with (self.directory / "agent.log").open("ab") as log:
             self._agent = subprocess.Popen(
                 words, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log,
@@ -115,7 +116,7 @@ class Host:
     def status(self) -> dict[str, Any]:
         """The agent's status file; its state is `none` while there is no file."""
         try:
-            found: dict[str, Any] = json.loads((self._directory / "run/status.json").read_bytes())
+            found: dict[str, Any] = json.loads((self.directory / "run/status.json").read_bytes())
         except (OSError, ValueError):
             found = {"state": "none", "peers": [], "overlay": {}}
         return found

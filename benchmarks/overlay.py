@@ -10,19 +10,56 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.costs import costs, times
 from benchmarks.figures import machine, spread, table
+from benchmarks.gap import Gap
+from benchmarks.kept import Kept
 from benchmarks.lab import LabError, lab
 from benchmarks.plot import Row, plot
-from benchmarks.renumber import MODES, Gap, gaps
+from benchmarks.renumber import CHANGES, Change, EdgeOverlay, Overlay, gaps
+from benchmarks.rivals import RIVALS
 from benchmarks.startup import Startup, startups
 from benchmarks.traffic import against_hand_made, vip_moves
 
 PLOT = Path(__file__).with_name("overlay-gaps.svg")
-_PARTS = ("startup", "renumber", "traffic", "costs")
+RIVALS_PLOT = PLOT.with_name("overlay-rivals.svg")
+_PARTS = ("startup", "renumber", "rivals", "traffic", "costs")
+_CONTROL = "control: nothing changes"
+_SLOW_S, _SLOW_RUNS = 60.0, 3
+"""What may take minutes, or doesn't come back at all, is measured, but not twenty times."""
+
 _NETWORKS = (("IPv4 and IPv6", True), ("IPv4 only", False))
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured together."""
+
+    overlay: Overlay
+    change: Change
+    crowd: int
+
+    @property
+    def label(self) -> str:
+        """In words."""
+        crowd = f", {self.crowd} more hosts" if self.crowd else ""
+        return f"{self.overlay.label}{crowd}; {self.change.label}"
+
+
+Found = dict[Case, list[Gap]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How gaps are measured: `runs` of each case whose label has `match` in it."""
+
+    directory: Path
+    kept: Kept
+    runs: int
+    match: str
 
 
 def main() -> int:
@@ -30,6 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.overlay", description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="of each case (default 10)")
     parser.add_argument("--only", choices=_PARTS, help="one part")
+    parser.add_argument("--match", default="", metavar="TEXT", help="gaps: cases with it in them")
+    help_keep = "gaps: write runs down there, and go on from what is there"
+    parser.add_argument("--keep", type=Path, metavar="FILE", help=help_keep)
     parser.add_argument("--plot", type=Path, default=PLOT, metavar="FILE", help="the SVG")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -38,10 +78,14 @@ def main() -> int:
     scratch = tempfile.TemporaryDirectory(prefix="edge-bench-", ignore_cleanup_errors=True)
     try:
         with scratch as directory:
+            kept = Kept(options.keep or Path(directory) / "gaps.jsonl")
+            plan = Plan(Path(directory), kept, options.runs, options.match)
             if options.only in (None, "startup"):
                 parts += _startup(Path(directory), options.runs)
             if options.only in (None, "renumber"):
-                parts += _renumber(Path(directory), options.runs, options.plot)
+                parts += _renumber(plan, options.plot)
+            if options.only in (None, "rivals"):
+                parts += _rivals(plan, RIVALS_PLOT)
             if options.only in (None, "traffic"):
                 parts += _traffic(Path(directory), options.runs)
             if options.only in (None, "costs"):
@@ -84,28 +128,81 @@ def _after(values: Sequence[float]) -> str:
     return "before" if max(values) < 0 else spread(values, 2)
 
 
-def _renumber(directory: Path, runs: int, picture: Path) -> list[str]:
-    found: list[Gap] = []
-    for index, mode in enumerate(MODES):
-        with lab(directory / f"renumber{index}") as one:
-            for gap in gaps(one, mode, runs):
-                found.append(gap)
-                _say(f"{mode.label}: lost {gap.lost_to}/{gap.lost_from}, {gap.gap * 1000:.0f} ms")
-    rows, lines = [], []
-    for mode in MODES:
-        same = [gap for gap in found if gap.mode == mode]
-        longest, stalls = _ms([g.gap for g in same]), _ms([g.stall for g in same])
+def _renumber(plan: Plan, picture: Path) -> list[str]:
+    """Ours, with and without a crowd, in every way that physical addresses may change."""
+    cases = [
+        Case(EdgeOverlay(transport), change, crowd)
+        for transport in ("ipv6-link-local", "ipv4")
+        for crowd in (0, 200)
+        for change in CHANGES
+        if not crowd or not change.missing_s
+    ]
+    found = _gaps(plan, cases)
+    picture.write_text(plot("Gap in overlay traffic when physical addresses change", _rows(found)))
+    return [_gap_table(found), f"Plot: {picture.name}"]
+
+
+def _rivals(plan: Plan, picture: Path) -> list[str]:
+    """The same probes over other overlays."""
+    ways = (Change("one"), Change("one", 5), Change("both"))
+    engines = (EdgeOverlay("ipv6-link-local"), EdgeOverlay("ipv4"), *RIVALS)
+    cases = [Case(engine, change, 0) for change in ways for engine in engines]
+    found = _gaps(plan, cases)
+    title = "Gap in traffic when a host's address changes, by overlay"
+    picture.write_text(plot(title, _rows(found)))
+    return [_gap_table(found), f"Plot: {picture.name}"]
+
+
+def _gaps(plan: Plan, cases: Sequence[Case]) -> Found:
+    found: Found = {}
+    for number, case in enumerate(cases):
+        if plan.match not in case.label:
+            continue
+        count = plan.runs if case.overlay.patience_s < _SLOW_S else min(plan.runs, _SLOW_RUNS)
+        done = plan.kept.runs(case.label)
+        if len(done) < count and not _hopeless(done):
+            with lab(plan.directory / f"gaps{number}") as one:
+                left = count - len(done)
+                for gap in gaps(one, case.overlay, case.change, left, crowd=case.crowd):
+                    plan.kept.add(case.label, gap)
+                    back = "" if gap.returned else ", NOT BACK"
+                    _say(f"{case.label}: lost {gap.lost_to}/{gap.lost_from}, {gap.gap * 1000:.0f} "
+                         f"ms, TCP {gap.stall * 1000:.0f} ms{back}")  # fmt: skip
+                    if _hopeless(plan.kept.runs(case.label)):
+                        break
+        found[case] = plan.kept.runs(case.label)
+    return found
+
+
+def _hopeless(runs: Sequence[Gap]) -> bool:
+    return sum(not gap.returned for gap in runs) >= _SLOW_RUNS
+
+
+def _gap_table(found: Found) -> str:
+    rows = []
+    for case, same in found.items():
+        times = [_ms([g.gap for g in same]), _ms([g.stall for g in same])]
+        back, patience = sum(g.returned for g in same), case.overlay.patience_s
+        returned = "yes" if back == len(same) else f"{back} of {len(same)} in {patience:g} s"
         lost = (spread([g.lost_to for g in same], 0), spread([g.lost_from for g in same], 0))
-        rows.append([mode.label, str(len(same)), *lost, spread(longest), spread(stalls)])
-        lines.append(Row(mode.label, (longest, stalls)))
-    quiet = (_ms([g.quiet_gap for g in found]), _ms([g.quiet_stall for g in found]))
-    lost_quietly = spread([g.quiet_lost for g in found], 0)
-    control = "control: nothing changes"
-    rows.append([control, str(len(found)), f"{lost_quietly} (both)", "", *map(spread, quiet)])
-    lines.append(Row(control, quiet))
-    picture.write_text(plot("Gap in overlay traffic when physical addresses change", lines))
-    head = ["transport; what changes", "N", "lost to it", "lost from it", "longest gap, ms"]
-    return [table([*head, "TCP stall, ms"], rows), f"Plot: {picture.name}"]
+        rows.append([case.label, str(len(same)), *lost, *map(spread, times),
+                     returned])  # fmt: skip
+    every = [gap for same in found.values() for gap in same]
+    quiet = spread([g.quiet_lost for g in every], 0)
+    times = [_ms([g.quiet_gap for g in every]), _ms([g.quiet_stall for g in every])]
+    rows.append([_CONTROL, str(len(every)), f"{quiet} (both)", "", *map(spread, times), ""])
+    head = ["overlay; what changes", "N", "lost to it", "lost from it", "longest gap, ms"]
+    return table([*head, "TCP stall, ms", "came back"], rows)
+
+
+def _rows(found: Found) -> list[Row]:
+    rows = [
+        Row(case.label, (_ms([g.gap for g in same]), _ms([g.stall for g in same])))
+        for case, same in found.items()
+    ]
+    every = [gap for same in found.values() for gap in same]
+    return [*rows, Row(_CONTROL, (_ms([g.quiet_gap for g in every]),
+                                  _ms([g.quiet_stall for g in every])))]  # fmt: skip
 
 
 def _ms(seconds: Sequence[float]) -> list[float]:

@@ -1,7 +1,8 @@
 """The ends of the measured traffic; each is a process of its own in a host's namespace.
 
 Protocol: prints `ready`, then, where there is a schedule, reads one line with start and end
-(CLOCK_MONOTONIC, the same in all namespaces), and prints its result as JSON.
+(CLOCK_MONOTONIC, the same in all namespaces), and prints its result as JSON; sooner when it gets
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import signal
 import socket
 import struct
 import sys
@@ -23,6 +25,14 @@ _CHUNK = b"x" * 256
 _DRAIN_S = 0.5
 _SIOCGIFADDR = 0x8915
 _NONE_YET = (errno.ENODEV, errno.EADDRNOTAVAIL)
+
+
+class _StoppedError(Exception):
+    """SIGTERM came."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise _StoppedError
 
 
 def _schedule() -> tuple[float, float]:
@@ -45,10 +55,11 @@ def send(peer: str) -> object:
     count = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.connect((peer, PORT))
-        for number in _ticks(*_schedule()):
-            count += 1
-            with contextlib.suppress(OSError):
-                sender.send(struct.pack("!Q", number))
+        with contextlib.suppress(_StoppedError):
+            for number in _ticks(*_schedule()):
+                count += 1
+                with contextlib.suppress(OSError):
+                    sender.send(struct.pack("!Q", number))
     return count
 
 
@@ -60,10 +71,11 @@ def receive(own: str) -> object:
         receiver.bind((own, PORT))
         _, end = _schedule()
         receiver.settimeout(0.1)
-        while time.monotonic() < end + _DRAIN_S:
-            with contextlib.suppress(TimeoutError):
-                data = receiver.recv(64)
-                seen.append((struct.unpack("!Q", data)[0], time.monotonic()))
+        with contextlib.suppress(_StoppedError):
+            while time.monotonic() < end + _DRAIN_S:
+                with contextlib.suppress(TimeoutError):
+                    data = receiver.recv(64)
+                    seen.append((struct.unpack("!Q", data)[0], time.monotonic()))
     return seen
 
 
@@ -71,10 +83,12 @@ def stream_send(peer: str) -> object:
     """Write to one TCP connection every period; returns the bytes written."""
     count = 0
     with socket.create_connection((peer, STREAM_PORT), timeout=10) as stream:
+        stream.settimeout(None)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in _ticks(*_schedule()):
-            stream.sendall(_CHUNK)
-            count += len(_CHUNK)
+        with contextlib.suppress(_StoppedError):
+            for _ in _ticks(*_schedule()):
+                stream.sendall(_CHUNK)
+                count += len(_CHUNK)
     return count
 
 
@@ -85,7 +99,7 @@ def stream_receive(own: str) -> object:
     with socket.create_server((own, STREAM_PORT)) as server:
         print("ready", flush=True)
         stream, _ = server.accept()
-        with stream:
+        with stream, contextlib.suppress(_StoppedError):
             while data := stream.recv(1 << 16):
                 times.append(time.monotonic())
                 count += len(data)
@@ -139,5 +153,6 @@ ROLES: dict[str, Callable[[str], object]] = {
 }
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
     with contextlib.suppress(KeyboardInterrupt):
         print(json.dumps(ROLES[sys.argv[1]](sys.argv[2])))

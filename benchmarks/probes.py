@@ -46,6 +46,21 @@ class Probe:
             raise LabError(f"the probe {self.role} failed")
         return json.loads(said)
 
+    def stop(self) -> None:
+        """Have it tell its result now."""
+        self._process.terminate()
+
+    def received(self) -> tuple[int, int]:
+        """Return how many UDP datagrams and TCP segments its namespace has received so far
+        (RFC 4113, RFC 4022)."""
+        text = Path(f"/proc/{self._process.pid}/net/snmp").read_text()
+        found: dict[str, str] = {}
+        for protocol in ("Udp", "Tcp"):
+            names, values = (line.split() for line in text.splitlines()
+                             if line.startswith(f"{protocol}: "))  # fmt: skip
+            found |= {protocol + name: value for name, value in zip(names, values, strict=True)}
+        return int(found["UdpInDatagrams"]), int(found["TcpInSegs"])
+
     def end(self) -> None:
         """End it, finished or not."""
         if self._process.poll() is None:

@@ -2,166 +2,161 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Protocol
 
+from benchmarks.costs import crowd_on
+from benchmarks.gap import End, Gap, measure
 from benchmarks.lab import Host, Lab
-from benchmarks.probe import PERIOD_S
-from benchmarks.probes import probes
 
-_BEFORE_S, _AFTER_S = 2.5, 2.5
-"""Traffic before the change, of which the last `_AFTER_S` are the control, and after it."""
-
-_SETTLE_S = 1.0
+_SETTLE_S = 0.6
 """Between runs: the agents' bursts of beacons are over."""
 
-RANGES = ("10.1.7", "192.168.50")
+_CROWD_SETTLES_S = 8.0
+_IN_TURN_S = 0.2
+_RANGES = ("10.1.7", "10.66.50")
 _OWN = (23, 118)
 _OTHER = (24, 119)
 
 
 @dataclass(frozen=True)
-class Mode:
-    """What is measured: transport of the VXLAN packets, who is renumbered, and how.
+class Change:
+    """Who is renumbered, and how. `who`: `one` (to another address of the same range), or to
+    another range: `both` at the same moment or `in turn`. `missing_s`: how long without."""
 
-    `everyone`: both hosts at once, to another range; else one, within its range.
-    """
-
-    transport: str
-    everyone: bool
-    missing_s: float
-
-    @property
-    def ipv6(self) -> bool:
-        """Whether the hosts have IPv6 at all."""
-        return self.transport != "ipv4"
+    who: str
+    missing_s: float = 0.0
 
     @property
     def label(self) -> str:
         """In words."""
-        transport = "IPv6 link-local" if self.ipv6 else "IPv4"
-        who = "both hosts, another range" if self.everyone else "one host, same range"
-        missing = f", {self.missing_s * 1000:.0f} ms without" if self.missing_s else ""
-        return f"{transport}; {who}{missing}"
+        who = {"one": "one host, same range", "both": "both hosts, another range",
+               "in turn": "one after the other, another range"}[self.who]  # fmt: skip
+        return f"{who}, {self.missing_s:g} s without" if self.missing_s else who
 
 
-MODES = tuple(
-    Mode(transport, everyone, missing)
-    for transport in ("ipv6-link-local", "ipv4")
-    for everyone in (False, True)
-    for missing in (0.0, 0.5)
-)
+CHANGES = (
+    Change("one"), Change("one", 0.5), Change("one", 5), Change("both"), Change("both", 0.5),
+    Change("both", 5), Change("in turn"),
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Gap:
-    """One run. Packets lost to and from the renumbered host, of those sent after the change;
-    the longest time without any, of the worse direction, and without TCP data (seconds).
+class Overlay(Protocol):
+    """What makes an overlay between two hosts."""
 
-    `quiet_gap` and `quiet_stall` are the same in the time before the change: what the machine's
-    scheduling alone makes of it. `quiet_lost` ought to be 0.
+    label: str
+    ipv6: bool
+    """Whether the hosts have IPv6 at all."""
+    patience_s: float
+    """How long its traffic may take to come back until it is given up."""
+
+    def connect(self, peer: Host, host: Host) -> tuple[str, str]:
+        """Make it; return both addresses on it when traffic flows. Raises LabError."""
+
+    def renumbered(self, host: Host) -> None:
+        """Do what a DHCP client's hook would do on the host whose address has changed."""
+
+    def disconnect(self) -> None:
+        """Take it down."""
+
+
+class EdgeOverlay:
+    """Ours."""
+
+    patience_s = 10.0
+
+    def __init__(self, transport: str) -> None:
+        self._transport = transport
+        self.ipv6 = transport != "ipv4"
+        self.label = "edge-overlay, IPv6 link-local" if self.ipv6 else "edge-overlay, IPv4"
+
+    def connect(self, peer: Host, host: Host) -> tuple[str, str]:
+        """Start both agents."""
+        for one in (peer, host):
+            one.start_agent()
+        for one in (peer, host):
+            one.wait_for("up")
+        for one, other in ((peer, host), (host, peer)):
+            one.wait_for_peer(other.overlay, self._transport)
+        return peer.overlay, host.overlay
+
+    def renumbered(self, host: Host) -> None:
+        """Nothing: nobody has to tell it."""
+
+    def disconnect(self) -> None:
+        """Nothing: the agents end with their hosts."""
+
+
+def gaps(lab: Lab, overlay: Overlay, change: Change, runs: int, *, crowd: int = 0) -> Iterator[Gap]:
+    """Renumber `runs` times, there and back, with `crowd` simulated hosts on the segment.
+
+    After a run whose traffic did not return, everything is made anew.
     """
-
-    mode: Mode
-    lost_to: int
-    lost_from: int
-    gap: float
-    stall: float
-    quiet_lost: int
-    quiet_gap: float
-    quiet_stall: float
-
-
-def gaps(lab: Lab, mode: Mode, runs: int) -> Iterator[Gap]:
-    """Renumber `runs` times, there and back; host 2 always, host 1 if the mode says so."""
-    peer, host = (lab.host(number, ipv6=mode.ipv6) for number in (1, 2))
-    for one, last in zip((peer, host), _OWN, strict=True):
-        one.plug(f"{RANGES[0]}.{last}")
-        one.start_agent()
-    for one in (peer, host):
-        one.wait_for("up")
-    for one, other in ((peer, host), (host, peer)):
-        one.wait_for_peer(other.overlay, mode.transport)
-    for run in range(runs):
-        time.sleep(_SETTLE_S)
-        new = _new_addresses(mode, there=run % 2 == 0)
-        yield _measured(mode, peer, host, new)
-    lab.remove(peer)
-    lab.remove(host)
+    done = 0
+    while done < runs:
+        with _made(lab, overlay, crowd) as (one, two):
+            while done < runs:
+                there = one[0].physical == f"{_RANGES[0]}.{_OWN[0]}" and two[0].physical == (
+                    f"{_RANGES[0]}.{_OWN[1]}"
+                )
+                new = _new_addresses(change.who, there=there)
+                do = functools.partial(_renumber, overlay, one[0], two[0], new, change)
+                gap = measure(one, two, do, change.missing_s + overlay.patience_s)
+                done += 1
+                yield gap
+                if not gap.returned:
+                    break
+                time.sleep(_SETTLE_S)
 
 
-def _new_addresses(mode: Mode, *, there: bool) -> tuple[str | None, str]:
-    """The next physical address of peer (None: stays) and host."""
-    if mode.everyone:
-        network = RANGES[1] if there else RANGES[0]
-        return f"{network}.{_OWN[0]}", f"{network}.{_OWN[1]}"
-    return None, f"{RANGES[0]}.{_OTHER[1] if there else _OWN[1]}"
+@contextmanager
+def _made(lab: Lab, overlay: Overlay, crowd: int) -> Iterator[tuple[End, End]]:
+    with ExitStack() as stack:
+        peer, host = (lab.host(number, ipv6=overlay.ipv6) for number in (1, 2))
+        stack.callback(lab.remove, peer)
+        stack.callback(lab.remove, host)
+        for one, last in zip((peer, host), _OWN, strict=True):
+            one.plug(f"{_RANGES[0]}.{last}")
+        if crowd:
+            stack.enter_context(crowd_on(lab, crowd))
+        stack.callback(overlay.disconnect)
+        addresses = overlay.connect(peer, host)
+        time.sleep(_CROWD_SETTLES_S if crowd else _SETTLE_S)
+        yield (peer, addresses[0]), (host, addresses[1])
 
 
-def _measured(mode: Mode, peer: Host, host: Host, new: tuple[str | None, str]) -> Gap:
-    # The renumbered host is where the stream goes to, as its packets are lost the longest.
-    ends = [
-        (host, "receive", host.overlay),
-        (peer, "receive", peer.overlay),
-        (host, "stream-receive", host.overlay),
-        (peer, "send", host.overlay),
-        (host, "send", peer.overlay),
-        (peer, "stream-send", host.overlay),
-    ]
-    with probes(*ends) as started:
-        to_host, to_peer, stream, *senders = started
-        start = time.monotonic() + 0.1
-        end = start + _BEFORE_S + _AFTER_S
-        for probe in (to_host, to_peer, *senders):
-            probe.begin(start, end)
-        time.sleep(start + _BEFORE_S - time.monotonic())
-        changed = time.monotonic()
-        _renumber(peer, host, new, mode.missing_s)
-        sent = [probe.result() for probe in senders[:2]]
-        written = senders[2].result()
-        arrived = [to_host.result(), to_peer.result()]
-        read, times = stream.result()
-    assert read == written, "TCP lost data"
-    lost, gap, quiet_lost, quiet_gap = [], 0.0, 0, 0.0
-    for count, packets in zip(sent, arrived, strict=True):
-        first = round((changed - start) / PERIOD_S)  # number of the first packet after the change
-        numbers = {number for number, _ in packets}
-        lost.append(sum(number not in numbers for number in range(first, count)))
-        quiet_lost += sum(number not in numbers for number in range(first))
-        moments = [moment for _, moment in packets]
-        gap = max(gap, longest(moments, changed, end))
-        quiet_gap = max(quiet_gap, longest(moments, start, changed))
-    return Gap(
-        mode,
-        lost[0],
-        lost[1],
-        gap,
-        longest(times, changed, end),
-        quiet_lost,
-        quiet_gap,
-        longest(times, start, changed),
-    )
+def _new_addresses(who: str, *, there: bool) -> tuple[str | None, str]:
+    """Return the next physical address of peer (None: stays) and host."""
+    if who == "one":
+        return None, f"{_RANGES[0]}.{_OTHER[1] if there else _OWN[1]}"
+    network = _RANGES[1] if there else _RANGES[0]
+    return f"{network}.{_OWN[0]}", f"{network}.{_OWN[1]}"
 
 
-def _renumber(peer: Host, host: Host, new: tuple[str | None, str], missing_s: float) -> None:
-    """Change both at the same time, as near as two processes can."""
-    changes = [threading.Thread(target=host.change, args=(new[1], missing_s))]
+def _renumber(
+    overlay: Overlay, peer: Host, host: Host, new: tuple[str | None, str], change: Change
+) -> None:
+    """Change both at the same time, as near as two processes can, or one after the other."""
+
+    def one(which: Host, address: str) -> None:
+        which.change(address, change.missing_s)
+        overlay.renumbered(which)
+
+    changes = [threading.Thread(target=one, args=(host, new[1]))]
     if new[0]:
-        changes.append(threading.Thread(target=peer.change, args=(new[0], missing_s)))
-    for change in changes:
-        change.start()
-    for change in changes:
-        change.join()
+        changes.append(threading.Thread(target=one, args=(peer, new[0])))
+    for thread in changes:
+        thread.start()
+        if change.who == "in turn":
+            time.sleep(_IN_TURN_S)
+    _join(changes)
 
 
-def longest(moments: Sequence[float], start: float, end: float) -> float:
-    """The longest time without any of `moments` between `start` and `end`, in seconds.
-
-    The stretch from the last one to `end` counts if it is worth it: traffic that never came back.
-    """
-    inside = [moment for moment in sorted(moments) if start - PERIOD_S <= moment <= end]
-    edges = [start, *inside, end]
-    return max(later - earlier for earlier, later in pairwise(edges))
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()

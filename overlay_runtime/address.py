@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import math
@@ -9,6 +10,12 @@ from collections.abc import Iterator
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@functools.lru_cache(maxsize=8192)
+def as_text(address: IPAddress) -> str:
+    """Return `str(address)`, remembered: a cluster's addresses are told over and over."""
+    return str(address)
 
 
 def vip(cidr: IPNetwork) -> IPAddress:

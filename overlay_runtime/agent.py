@@ -289,10 +289,11 @@ class Agent:
 
     def _full_sizes(self) -> list[tuple[Peer, int]]:
         """Return the peers in use, each with the largest packet that would be sent to it."""
+        mtu, now = self.mtu, boottime()
         return [
-            (peer, (self.mtu or 0) + overhead(peer.transport))
-            for peer in self.table.forwarded()
-            if peer.transport and self.mtu and not peer.lost(boottime())
+            (peer, mtu + overhead(peer.transport))
+            for peer in (self.table.forwarded() if mtu else ())
+            if peer.transport and mtu and not peer.lost(now)
         ]
 
     def _reverted(self) -> None:

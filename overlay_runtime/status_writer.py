@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from overlay_runtime.address import as_text
 from overlay_runtime.files import write_atomic
 from overlay_runtime.peer import Peer, physical_addresses
 from overlay_runtime.status import EVERY, boottime
@@ -33,10 +34,10 @@ def peer_status(peer: Peer, now: float) -> dict[str, Any]:
     return {
         "id": peer.id,
         "name": peer.beacon.name,
-        "address": str(peer.address) if peer.address else None,
+        "address": as_text(peer.address) if peer.address else None,
         "mac": peer.beacon.mac,
         "transport": peer.transport.name if peer.transport else None,
-        "physical": [str(address) for address in physical_addresses(peer)],
+        "physical": [as_text(address) for address in physical_addresses(peer)],
         "last_seen": round(peer.last_seen, 3),
         "since": round(peer.since, 3),
         "transport_since": round(peer.transport_since, 3),

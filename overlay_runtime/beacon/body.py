@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from overlay_runtime.address import IPAddress, IPNetwork
+from overlay_runtime.address import IPAddress, IPNetwork, as_text
 from overlay_runtime.beacon.model import CLAIMING, HELD, Beacon, BeaconNic
 from overlay_runtime.underlay import carries_vxlan
 
@@ -24,7 +24,6 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _Item = TypeVar("_Item")
 # Made once: they were more than half of what signing a beacon to one host takes.
 _compact = json.JSONEncoder(separators=(",", ":")).encode
-_text_of = functools.lru_cache(maxsize=8192)(str)
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,11 @@ def pack_body(beacon: Beacon, longest: int) -> bytes:
 def pack_directed(beacon: Beacon) -> bytes:
     """Return what is said to one host only; nothing (no byte) if there is nothing to say."""
     said: dict[str, Any] = {
-        "yours": _text_of(beacon.yours) if beacon.yours else None,
-        "heard": [_text_of(a) for a in beacon.heard[:MAX_HEARD]] or None,
+        "yours": as_text(beacon.yours) if beacon.yours else None,
+        "heard": [as_text(a) for a in beacon.heard[:MAX_HEARD]] or None,
         "hears_all": beacon.hears_all or None,
         "seen": beacon.seen,
-        "others": [str(a) for a in beacon.others[:MAX_OTHERS]] or None,
+        "others": [as_text(a) for a in beacon.others[:MAX_OTHERS]] or None,
     }
     said = {key: value for key, value in said.items() if value is not None}
     return _compact(said).encode() if said else b""

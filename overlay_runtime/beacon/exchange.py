@@ -27,6 +27,7 @@ from overlay_runtime.underlay import Nic
 
 log = logging.getLogger(__name__)
 
+
 class BeaconExchange:
     """One host's side of the conversation. `describe` returns its present beacon, without seq."""
 

@@ -51,7 +51,7 @@ VERIFY_EVERY, _VERIFY_A_SECOND = 60.0, 2.0
 _AGAIN_AFTER = 5.0
 _IP_UDP = {4: 28, 6: 48}
 _HEADER = struct.Struct("!4sBBHQ")
-_REST = 200
+_REST, _LONGEST_REST = 400, 2.0
 _VERSION, _PROBE, _ACK = 1, 1, 2
 _LENGTH = _HEADER.size + 32
 _STEP = 20
@@ -101,7 +101,7 @@ class PathMtu:
             began = time.monotonic()
             pause = self.tick(targets())
             # A look at a thousand peers takes milliseconds: as rare as that is dear.
-            rest = min(1.0, (time.monotonic() - began) * _REST)
+            rest = min(_LONGEST_REST, (time.monotonic() - began) * _REST)
             await asyncio.sleep(max(0.001, rest))
             await within(self._news, pause - rest)
             self._news.clear()
@@ -167,10 +167,12 @@ class PathMtu:
 
     def _to_wait(self, path: _Path, now: float) -> bool:
         """Whether a path's turn comes later, as others were tried just now."""
-        if now - self._verified < 1 / _VERIFY_A_SECOND:
-            path.next = self._verified + 1 / _VERIFY_A_SECOND
+        pause = 1 / _VERIFY_A_SECOND
+        if now - self._verified < pause:
+            path.next = self._verified + pause
             return True
-        self._verified = now
+        # Looks at a crowd are rare: what they have missed is caught up with.
+        self._verified = max(self._verified + pause, now - _LONGEST_REST)
         return False
 
     def _go_on(self, peer: Peer, path: _Path, now: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import socket
@@ -142,8 +143,12 @@ class BeaconSockets:
                     raise
                 except OSError:
                     continue  # an ICMP error from an earlier send
-                address = ipaddress.ip_address(source[0].split("%")[0])
-                self._received(data, address, _ifindex(ancillary))
+                self._received(data, _address(source[0]), _ifindex(ancillary))
+
+
+@functools.lru_cache(maxsize=4096)
+def _address(text: str) -> IPAddress:
+    return ipaddress.ip_address(text.split("%")[0])
 
 
 def _ifindex(ancillary: list[tuple[int, int, bytes]]) -> int:

@@ -26,6 +26,7 @@ from overlay_runtime.beacon.pathmtu import PathMtu
 from overlay_runtime.beacon.rounds import interval
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
 from overlay_runtime.beacon.sockets import BeaconSockets
+from overlay_runtime.beacon.unhurried import Unhurried
 from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
 from overlay_runtime.config.kubernetes import Kubernetes
 from overlay_runtime.config.load import Loaded
@@ -53,7 +54,10 @@ from overlay_runtime.waiting import within
 
 log = logging.getLogger(__name__)
 
-_ROUND_SECONDS = 30.0
+_ROUND_SECONDS, _LONGEST_ROUND = 30.0, 60.0
+_SHARE = 0.002
+"""Of a processor, for looking whether everything is still as it should be."""
+
 _RETRY_SECONDS = 2.0
 _ASKING_SECONDS = 1.0
 _SETTLING_SECONDS = 40.0
@@ -124,6 +128,11 @@ class Agent:
         self.exchange.is_ours = self._is_ours
         self.exchange.unsure = self._unsure
         self.exchange.reverted = self._reverted
+        self._unhurried = Unhurried(
+            self.exchange.received,
+            lambda: len(self.table.peers),
+            lambda seconds, do: self.exchange.later(seconds, do),
+        )
         self.guard = Guard(paths.firewall, config, self._look_again)
         self._paths = PathMtu(keys, self._probe, self._look_again_for, boottime)
 
@@ -174,11 +183,11 @@ class Agent:
 
     async def _rounds(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = _DEBOUNCE
+        pause, quiet = _DEBOUNCE, False
         while True:
             self._wake.clear()
             self._urgent.clear()
-            began = loop.time()
+            began, before = loop.time(), self._condition()
             try:
                 self._round()
                 self.kernel_problem = None
@@ -186,20 +195,29 @@ class Agent:
                 # Links come and go under our hands; the next round sees what is there then.
                 self.kernel_problem, self.applied = str(error), False
                 log.warning("kernel: %s", error)
+            took = loop.time() - began
             self.round_ended = time.monotonic()
             self.counters.rounds += 1
             self._looked.set()
             self._paths.look_again()
-            self._status.changed()
+            if not quiet or self._condition() != before:
+                self._status.changed()
             report_ready(self)
             # What cuts peers off is acted on at once, though with as much rest as work; a storm of
             # other events in steps that grow.
-            await asyncio.sleep(max(_URGENT_LEAST, loop.time() - began))
+            await asyncio.sleep(max(_URGENT_LEAST, took))
             await within(self._urgent, began + pause - loop.time())
             pause = min(pause * 2, _DEBOUNCE_MOST) if self._wake.is_set() else _DEBOUNCE
-            rest = _RETRY_SECONDS if self._to_retry() else _ROUND_SECONDS
+            regular = min(max(_ROUND_SECONDS, took / _SHARE), _LONGEST_ROUND)
+            rest = _RETRY_SECONDS if self._to_retry() else regular
             # A peer that becomes lost may free an address for another; a little after, to be sure.
-            await within(self._wake, min(rest, self.table.next_loss(boottime()) + 0.01))
+            loss = self.table.next_loss(boottime()) + 0.01
+            await within(self._wake, min(rest, loss))
+            quiet = not self._wake.is_set() and rest < loss
+
+    def _condition(self) -> tuple[object, ...]:
+        """What a round may change in the status without an event of the kernel or of a peer."""
+        return self.kernel_problem, self.applied, self.mtu, self.counters.kernel_corrections
 
     def _to_retry(self) -> bool:
         """Whether something failed that no event will tell the end of."""
@@ -301,7 +319,7 @@ class Agent:
 
     def _received(self, data: bytes, source: IPAddress, ifindex: int) -> None:
         if not data.startswith(PATH_PROBE):
-            self.exchange.received(data, source, ifindex)
+            self._unhurried.received(data, source, ifindex)
         elif not self._is_ours(ifindex):
             self._paths.received(data, source, ifindex)
 

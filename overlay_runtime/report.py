@@ -27,11 +27,12 @@ log = logging.getLogger(__name__)
 
 _READY_AT_LATEST = 30.0
 _LISTEN_AGAIN = 5.0
+_ALIVE = 10.0
 _METRICS_FOR = 1.0
 """Seconds for which metrics that were rendered are given out again: whoever asks a thousand times
 a second has a thousand peers' lines rendered once."""
-_STUCK_AFTER = 90.0
-"""A round comes at least every 30 s and is given 60."""
+_STUCK_AFTER = 120.0
+"""A round comes at least every 60 s and is given another 60."""
 
 
 def problems(agent: Agent) -> list[str]:
@@ -204,4 +205,5 @@ async def keep_alive(agent: Agent) -> None:
         if interval and time.monotonic() - agent.round_ended < _STUCK_AFTER:
             notify("WATCHDOG=1")
         report_ready(agent)
-        await asyncio.sleep(min(interval or 1.0, 1.0))
+        # Rounds report too: what has to be asked for is only how long nothing has come of it.
+        await asyncio.sleep(min(interval or _ALIVE, _ALIVE) if agent.applied else 1.0)

@@ -139,7 +139,7 @@ class BeaconExchange:
         if beacon.host == own.host and beacon.boot == own.boot:
             self._reverted_to(beacon)
             return  # our own broadcast
-        if beacon.echo != own.boot:  # made for another host: what it knows of that one isn't ours
+        if beacon.echo not in (None, own.boot):  # what is said to another host isn't about us
             beacon = replace(
                 beacon, echo=None, yours=None, heard=(), hears_all=False, seen=None, others=()
             )

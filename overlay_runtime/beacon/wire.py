@@ -84,7 +84,8 @@ def decode(data: bytes, *keys: bytes) -> Beacon:
     _, _, flags, length, host, boot, echo, seq = _HEADER.unpack(header)
     try:
         told = body.parse_body(rest[length:])
-        directed = body.parse_directed(rest[:length], told.cidr)
+        # Without an echo it is for nobody in particular, whatever it says.
+        directed = body.parse_directed(rest[:length] if echo != _NOBODY else b"", told.cidr)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise MalformedBeacon(f"malformed body: {error}") from None
     # Not dataclasses.replace: at a thousand hosts this is done often.
@@ -112,6 +113,17 @@ def decode(data: bytes, *keys: bytes) -> Beacon:
         key=which,
         others=directed.others,
     )
+
+
+def announced(data: bytes) -> tuple[bytes, bytes] | None:
+    """Return the host id of an announcement that asks nothing, and all that it says; None if a
+    datagram is anything else. Nothing is verified."""
+    if len(data) <= _REST_AT or not data.startswith(_START):
+        return None
+    _, _, flags, length, host, boot, echo, _ = _HEADER.unpack_from(data)
+    if flags != _TO_ALL or length or echo != _NOBODY:
+        return None
+    return host, boot + data[_REST_AT:]
 
 
 def _signs(key: bytes, signed: bytes, signature: bytes) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from overlay_runtime import BRIDGE, VXLAN4, VXLAN6
-from overlay_runtime.address import IPAddress
+from overlay_runtime.address import IPAddress, as_text
 from overlay_runtime.beacon.model import HELD
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
@@ -103,7 +103,7 @@ def desired(
     interface = ipaddress.ip_interface(f"{address}/{prefix}") if address else None
     peers = list(peers)
     routes = {
-        str(peer.address): room
+        as_text(peer.address): room
         for peer in peers
         if (room := room_for(peer)) is not None and room < mtu
         if peer.address and peer.beacon.state == HELD
@@ -134,10 +134,10 @@ def forwarding(peers: Iterable[Peer], ipv6: bool) -> Forwarding:
             continue
         # A peer lives on exactly one device: on both it would get every broadcast twice.
         device = VXLAN6 if over6 else VXLAN4
-        remote = Remote(str(peer.transport.remote), peer.transport.via)
+        remote = Remote(as_text(peer.transport.remote), peer.transport.via)
         result.flood.add((device, remote))
         result.unicast[(device, peer.beacon.mac)] = remote
         result.ports[peer.beacon.mac] = device
         if peer.beacon.state == HELD:
-            result.neighbours[str(peer.address)] = peer.beacon.mac
+            result.neighbours[as_text(peer.address)] = peer.beacon.mac
     return result

@@ -74,7 +74,7 @@ def test_no_claim_in_a_range_of_kubernetes() -> None:
     )
 
 
-@pytest.mark.parametrize(("since", "alive"), [(80.0, True), (100.0, False)])
+@pytest.mark.parametrize(("since", "alive"), [(110.0, True), (130.0, False)])
 def test_the_watchdog_watches_the_rounds(
     since: float, alive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,8 +106,10 @@ class BeaconExchange:
     def tell_news(self) -> None:
         """Tell peers at once that we no longer hear them on a path, or hear them again: they can't
         see that by themselves. For few peers the regular beacons do it. Call it every second."""
-        now, beacon = self._clock(), self._describe()
-        for peer in self._rounds.news(now):
+        now = self._clock()
+        news = self._rounds.news(now)
+        beacon = self._describe() if news else self._me
+        for peer in news:
             if peer.transport:
                 deaf = not peer.hears_all(now)
                 self._send_to(peer, replace(beacon, ask=deaf), peer.transport)

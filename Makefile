@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit fuzz claims test-image test-netns test-oci test-vm bench setup setup-test setup-bench container clean
+.PHONY: help image test check unit fuzz soak claims test-image test-netns test-oci test-vm bench setup setup-test setup-bench container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,9 @@ fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of thr
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	for target in raw signed conversation; do \
 	    $(BIN)/python -m tests.fuzz.run $$target $(or $(RUNS),400000) build/fuzz/$$target || exit 1; done
+
+soak: setup-test ## 200 real agents and random troubles, for half an hour (MINUTES=30 HOSTS=200)
+	$(SUDO) $(BIN)/python -m tests.soak --hosts $(or $(HOSTS),200) --minutes $(or $(MINUTES),30)
 
 claims: $(VENV)/.test ## hundreds of hosts that claim addresses at once, in virtual time (minutes)
 	$(BIN)/python -m tests.crowd.claims 200 100.64.192.0/23 1 2 3

@@ -40,9 +40,9 @@ def costs(lab: Lab, counts: tuple[int, ...], say: Callable[[str], None]) -> str:
     for count in counts:
         with crowded(lab, count) as host:
             time.sleep(_SETTLED_S if count else 5.0)
-            before = _cpu(host.pid)
+            before = cpu_seconds(host.pid)
             time.sleep(_IDLE_S)
-            cpu = (_cpu(host.pid) - before) / _IDLE_S * 100
+            cpu = (cpu_seconds(host.pid) - before) / _IDLE_S * 100
             found.append(Costs(count, *_memory(host.pid), cpu))
             say(f"{count} peers: {found[-1]}")
     rows = [[str(c.peers), f"{c.rss:.1f}", f"{c.pss:.1f}", f"{c.cpu:.2f}"] for c in found]
@@ -134,7 +134,7 @@ def _burst(host: Host) -> tuple[float, float]:
     half = _EVENTS // 2
     adds = [f"addr add 10.200.{n >> 8 & 255}.{n & 255}/32 dev lo" for n in range(250)]
     removes = [line.replace(" add ", " del ") for line in adds]
-    before = _cpu(host.pid)
+    before = cpu_seconds(host.pid)
     text = "\n".join((adds + removes) * (half // 250)) + "\n"
     subprocess.run(["ip", "-n", host.namespace, "-batch", "-"], input=text, text=True, check=True)
     began = time.monotonic()
@@ -143,7 +143,7 @@ def _burst(host: Host) -> tuple[float, float]:
     _until(lambda: subprocess.run(address, capture_output=True).stdout, "its address again", 60)
     answered = time.monotonic() - began
     time.sleep(1)
-    return answered, _cpu(host.pid) - before
+    return answered, cpu_seconds(host.pid) - before
 
 
 def _start(host: Host) -> float:
@@ -162,7 +162,7 @@ def _start(host: Host) -> float:
     return took
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return the seconds of processor time of a process (schedstat: nanoseconds)."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,12 +22,13 @@ from benchmarks.lab import LabError, lab
 from benchmarks.plot import Row, plot
 from benchmarks.renumber import CHANGES, Change, EdgeOverlay, Overlay, gaps
 from benchmarks.rivals import RIVALS
+from benchmarks.segment import segment
 from benchmarks.startup import Startup, startups
 from benchmarks.traffic import against_hand_made, vip_moves
 
 PLOT = Path(__file__).with_name("overlay-gaps.svg")
 RIVALS_PLOT = PLOT.with_name("overlay-rivals.svg")
-_PARTS = ("startup", "renumber", "rivals", "traffic", "costs")
+_PARTS = ("startup", "renumber", "rivals", "traffic", "costs", "segment")
 _CONTROL = "control: nothing changes"
 _SLOW_S, _SLOW_RUNS = 60.0, 3
 """What may take minutes, or doesn't come back at all, is measured, but not twenty times."""
@@ -90,6 +92,9 @@ def main() -> int:
                 parts += _traffic(Path(directory), options.runs)
             if options.only in (None, "costs"):
                 parts += _costs(Path(directory), options.runs)
+            if options.only in (None, "segment"):
+                with lab(Path(directory) / "segment") as one:
+                    parts.append(segment(one, (2, 10, 100, 200), _say))
     except LabError as error:
         print(f"nothing measured: {error}", file=sys.stderr)
         return 1
@@ -139,7 +144,7 @@ def _renumber(plan: Plan, picture: Path) -> list[str]:
     ]
     found = _gaps(plan, cases)
     picture.write_text(plot("Gap in overlay traffic when physical addresses change", _rows(found)))
-    return [_gap_table(found), f"Plot: {picture.name}"]
+    return [_gap_table(found), _pooled(found), f"Plot: {picture.name}"]
 
 
 def _rivals(plan: Plan, picture: Path) -> list[str]:
@@ -193,6 +198,23 @@ def _gap_table(found: Found) -> str:
     rows.append([_CONTROL, str(len(every)), f"{quiet} (both)", "", *map(spread, times), ""])
     head = ["overlay; what changes", "N", "lost to it", "lost from it", "longest gap, ms"]
     return table([*head, "TCP stall, ms", "came back"], rows)
+
+
+def _pooled(found: Found) -> str:
+    """All runs of an overlay together: enough of them for a 99th percentile."""
+    rows = []
+    for label in dict.fromkeys(case.overlay.label for case in found):
+        same = [gap for case, runs in found.items() if case.overlay.label == label for gap in runs]
+        lost = [max(gap.lost_to, gap.lost_from) for gap in same]
+        columns = (lost, _ms([gap.gap for gap in same]), _ms([gap.stall for gap in same]))
+        told = [f"{statistics.median(c):.1f} / {_percentile99(c):.1f}" for c in columns]
+        rows.append([label, str(len(same)), *told])
+    head = ["all of its changes; median / 99th percentile", "N", "lost, worse direction"]
+    return table([*head, "longest gap, ms", "TCP stall, ms"], rows)
+
+
+def _percentile99(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 def _rows(found: Found) -> list[Row]:

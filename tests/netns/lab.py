@@ -40,6 +40,7 @@ class Host:
         self.directory = directory
         self.identity = f"identity of {name}"
         self.library = REPOSITORY / "image-templates/edge/usr/lib/edge-overlay"
+        self.debug = True
         self._agent: subprocess.Popen[bytes] | None = None
         for part in ("run", "state"):
             (directory / part).mkdir(parents=True)
@@ -71,7 +72,7 @@ class Host:
         with (self.directory / "log").open("ab") as log:
             self._agent = subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, sys.executable, "-m", "overlay_runtime",
-                 "run", "--debug", "--identity", self.identity],
+                 "run", *(["--debug"] if self.debug else []), "--identity", self.identity],
                 cwd=REPOSITORY, env=self._environment(), stdout=log, stderr=log,
             )  # fmt: skip
         return self
@@ -110,7 +111,9 @@ class Host:
     def up(self) -> bool:
         """Whether this agent (not an earlier one) says that the overlay is up."""
         status = self.status()
-        return bool(status["state"] == "up" and self._agent and status["pid"] == self._agent.pid)
+        if self._agent is None or self._agent.poll() is not None:
+            return False
+        return bool(status["state"] == "up" and status["pid"] == self._agent.pid)
 
     @property
     def address(self) -> str:
@@ -155,8 +158,10 @@ def _knows(one: Host, other: Host) -> bool:
 class Lab:
     """Hosts and the segments between them. Leaves nothing behind, whatever happens in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, logs: bool = True) -> None:
+        """`logs`: show the end of the agents' logs when all is over."""
         self.directory = directory
+        self._logs = logs
         self._prefix = f"eo{os.getpid()}n{next(_numbers)}"
         self._namespaces: list[str] = []
         self.hosts: list[Host] = []
@@ -171,7 +176,9 @@ class Lab:
         for host in self.hosts:
             with contextlib.suppress(Exception):
                 host.stop(signal.SIGKILL)
-            if (host.directory / "log").exists():  # pytest shows it if the test failed
+            if (
+                self._logs and (host.directory / "log").exists()
+            ):  # pytest shows it if the test failed
                 print(f"--- agent of {host.name}\n{host.log()[-6000:]}")
         for namespace in self._namespaces:
             with contextlib.suppress(AssertionError):

@@ -173,6 +173,29 @@ def test_ping_across(lab: Lab) -> None:
         me.run(f"ping -q -c 5 -i 0.2 -W 2 -I scbr-100 {lab.address(other)}")
 
 
+def test_a_vlan_carries_the_overlay(lab: Lab) -> None:
+    """A tagged network, while the untagged one lets none of the overlay's packets through."""
+    nics = [each.overlay()["underlay"][0]["name"] for each in lab.guests]
+    for each, nic in zip(lab.guests, nics, strict=True):
+        each.run(f"sudo ip link add link {nic} name lan7 type vlan id 7 && "
+                 "sudo ip link set lan7 up")  # fmt: skip
+        each.run("sudo nft 'table inet tagged_only { chain in { type filter hook input priority 0; "
+                 f"iifname {nic} udp dport {{ 4797, 4798 }} drop; }} }}'")  # fmt: skip
+
+    def by(*links: str) -> bool:
+        told = [each.run("sudo bridge fdb show dev edge-vx6") for each in lab.guests]
+        return all(f" via {link} " in flood for flood, link in zip(told, links, strict=True))
+
+    lab.wait("the way through the VLAN", lambda: by("lan7", "lan7"), _OVERLAY_LIMIT_S + 35)
+    for me, other in (lab.guests, lab.guests[::-1]):
+        assert "lan7" in [nic["name"] for nic in me.overlay()["underlay"]]
+        me.run(f"ping -q -c 3 -i 0.2 -W 2 -I scbr-100 {lab.address(other)}")
+    for each in lab.guests:
+        each.run("sudo nft delete table inet tagged_only && sudo ip link delete lan7")
+    lab.wait("the way without it", lambda: by(*nics), _OVERLAY_LIMIT_S)
+    test_ping_across(lab)
+
+
 def test_a_stream_survives_renumbering(lab: Lab, tell: Told) -> None:
     """DHCP gives both another address when they renew; nothing in the guests is touched."""
     before = [lab.address(each) for each in lab.guests]

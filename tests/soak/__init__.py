@@ -1,0 +1,1 @@
+"""Hours of troubles for hundreds of real agents: `make soak`."""

@@ -278,11 +278,12 @@ class Agent:
 
     def _glance(self) -> None:
         """Look at the physical side, and tell the others what changed."""
-        moved, anything = self.physical.look(self.own.cidr, boottime())
+        moved = self.physical.look(self.own.cidr, boottime())
         self._open_sockets()
         if moved:
             self._schedule.poke()
-        elif self.exchange.unsent and anything:
+            log.info("physical side: %s", self.physical)
+        if self.physical.look_around(self.own.cidr) and not moved and self.exchange.unsent:
             self._schedule.rerouted()  # the address came first, and now perhaps the route to them
 
     def _peer_changed(self, host: str) -> None:
@@ -291,12 +292,13 @@ class Agent:
             self._look_again()
             return
         peer = self.table.moved(host, self.physical.nics, boottime())
-        if peer is None or peer.transport is None:
+        if peer and peer.transport:
+            self.counters.transport_changes += 1
+            self._unsure(peer.transport.remote)
+            self.applier.refresh(forwarding([peer], self.applier.ipv6))
+            self.guard.admit(peer)
+        elif self.table.acted_on(host):
             return  # a path more, or one less, that isn't in use
-        self.counters.transport_changes += 1
-        self._unsure(peer.transport.remote)
-        self.guard.admit(peer)
-        self.applier.refresh(forwarding([peer], self.applier.ipv6))
         self._look_again(urgent=False)
 
     def _unsure(self, address: IPAddress | None) -> None:

@@ -134,9 +134,17 @@ class PeerTable:
         )
 
     def settled(self, host: str) -> bool:
-        """Whether what a peer says of itself is what `update` saw of it last, and it forwards."""
+        """Whether who a peer says it is, is what `update` saw of it last, and it forwards: only its
+        way may be another."""
         peer = self.peers.get(host)
-        return peer is not None and peer.acted_on == _essence(peer.beacon) and not peer.conflict
+        if peer is None or peer.conflict or peer.acted_on is None:
+            return False
+        return peer.acted_on[0] == _who(peer.beacon)
+
+    def acted_on(self, host: str) -> bool:
+        """Whether all that a peer says of itself is what `update` saw of it last."""
+        peer = self.peers.get(host)
+        return peer is not None and peer.acted_on == _essence(peer.beacon)
 
     def moved(self, host: str, nics: Sequence[Nic], now: float) -> Peer | None:
         """Choose the transport of one peer that forwards already; return it if that is another.
@@ -197,4 +205,8 @@ def _forget_unlisted(peer: Peer, beacon: Beacon) -> None:
 
 def _essence(beacon: Beacon) -> tuple[object, ...]:
     """What of a beacon decides about forwarding; the rest changes with every one."""
-    return (beacon.state, beacon.address, beacon.mac, beacon.nics, beacon.name)
+    return _who(beacon), beacon.nics
+
+
+def _who(beacon: Beacon) -> tuple[object, ...]:
+    return beacon.state, beacon.address, beacon.mac, beacon.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from overlay_runtime.address import IPAddress, IPNetwork
@@ -11,8 +10,6 @@ from overlay_runtime.kernel.actual import read_addresses, read_links, read_route
 from overlay_runtime.kernel.model import Link, LinkAddress
 from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.underlay import Nic, Route, entrances, find_nics, overlap
-
-log = logging.getLogger(__name__)
 
 
 class Physical:
@@ -27,6 +24,7 @@ class Physical:
         self.routes: list[Route] = []
         self.nics: tuple[Nic, ...] = ()
         self._described: tuple[BeaconNic, ...] = ()
+        self._before: tuple[list[Link], list[LinkAddress]] = [], []
         self.overlap: str | None = None
         """What shares addresses with the overlay's range, if anything does."""
         self.reachable = now
@@ -34,25 +32,32 @@ class Physical:
         self.changed = float("-inf")
         """When the NICs or their addresses changed."""
 
-    def look(self, cidr: IPNetwork, now: float) -> tuple[bool, bool]:
-        """Read everything. Returns whether the NICs in use changed, and whether anything did.
+    def look(self, cidr: IPNetwork, now: float) -> bool:
+        """Read links and addresses; return whether the NICs in use changed. Raises NetlinkError.
 
-        Raises NetlinkError.
+        While peers don't know of that, packets are lost: tell them, then look around.
         """
-        before = self.links, self.addresses, self.routes
+        self._before = self.links, self.addresses
         self.links = read_links(self._netlink)
         self.addresses = read_addresses(self._netlink)
-        self.routes = read_routes()
         nics = find_nics(self.links, self.addresses, self._patterns, cidr)
         moved = nics != self.nics
         if moved:
-            log.info("physical side: %s", "; ".join(_text(nic) for nic in nics) or "nothing")
             if not any(nic.usable for nic in self.nics):
                 self.reachable = now
             self.nics, self.changed = nics, now
             self._described = tuple(map(_described, nics))
+        return moved
+
+    def look_around(self, cidr: IPNetwork) -> bool:
+        """Read the rest; return whether anything changed with or since the last look."""
+        before, self.routes = self.routes, read_routes()
         self.overlap = overlap(cidr, self.links, self.addresses, self.routes)
-        return moved, before != (self.links, self.addresses, self.routes)
+        return (*self._before, before) != (self.links, self.addresses, self.routes)
+
+    def __str__(self) -> str:
+        """The NICs in use and their addresses."""
+        return "; ".join(_text(nic) for nic in self.nics) or "nothing"
 
     def described(self) -> tuple[BeaconNic, ...]:
         """Return the NICs in use as a beacon tells them: the same object until they change."""

@@ -152,10 +152,15 @@ class BeaconExchange:
     def _act(
         self, verdict: Verdict, own: Beacon, beacon: Beacon, source: IPAddress, ifindex: int
     ) -> None:
-        if verdict is Verdict.UNPROVEN:
+        if verdict is Verdict.FRESH:
+            if beacon.seen is not None and beacon.seen > self._seq:
+                self._start_again()
+            else:
+                self._believe(own, beacon, source, ifindex)
+            if beacon.ask:
+                self._answer(beacon, source, ifindex, ask=False)
+        elif verdict is Verdict.UNPROVEN:
             self._ask(beacon, source, ifindex)
-        elif beacon.ask and verdict is Verdict.FRESH:
-            self._answer(beacon, source, ifindex, ask=False)
         elif verdict is Verdict.CONTESTED:
             self._contest(beacon, source, ifindex)
         elif verdict is Verdict.REVERTED:
@@ -164,11 +169,6 @@ class BeaconExchange:
             beacon, source, ifindex, self._clock()
         ):
             self._changed(beacon.host)
-        if verdict is Verdict.FRESH:
-            if beacon.seen is not None and beacon.seen > self._seq:
-                self._start_again()
-            else:
-                self._believe(own, beacon, source, ifindex)
 
     def _believe(self, own: Beacon, beacon: Beacon, source: IPAddress, ifindex: int) -> None:
         now = self._clock()

@@ -218,3 +218,22 @@ def test_what_peers_remember_of_us() -> None:
         table.heard(beacon(number, echo="0" * 16, yours=address), V4("10.9.0.1"), 2, 0.0)
     table.heard(beacon(1, seq=2), V4("10.9.0.1"), 2, 1.0)  # a broadcast says nothing about us
     assert table.remembered_for_us() == [CIDR[9], CIDR[8]]
+
+
+def test_another_address_of_a_peer_is_only_another_way_to_it() -> None:
+    """So it is acted on at once: everything else waits for a look at everything."""
+    table, host = _table(), beacon().host
+    table.heard(beacon(), V4("10.9.0.1"), 2, 0.0)
+    assert not table.settled(host), "nothing of it is in the kernel yet"
+    table.update([nic()], OWN, 0.0)
+    assert table.settled(host)
+    assert table.acted_on(host)
+    there = BeaconNic("eth0", 1500, (V4("10.9.0.77"),))
+    assert table.heard(beacon(seq=2, nics=(there,)), V4("10.9.0.77"), 2, 1.0)
+    assert table.settled(host)
+    assert not table.acted_on(host)
+    moved = table.moved(host, [nic()], 1.0)
+    assert moved
+    assert moved.transport == Transport(V4("10.9.0.77"))
+    table.heard(beacon(seq=3, nics=(there,), mac="02:00:00:00:77:77"), V4("10.9.0.77"), 2, 2.0)
+    assert not table.settled(host), "another bridge: its entries are others"

@@ -228,7 +228,7 @@ def test_another_address_of_a_peer_is_only_another_way_to_it() -> None:
     table.update([nic()], OWN, 0.0)
     assert table.settled(host)
     assert table.acted_on(host)
-    there = BeaconNic("eth0", 1500, (V4("10.9.0.77"),))
+    there = BeaconNic("eth0", 1500, (V4("10.9.0.77"),), ())
     assert table.heard(beacon(seq=2, nics=(there,)), V4("10.9.0.77"), 2, 1.0)
     assert table.settled(host)
     assert not table.acted_on(host)

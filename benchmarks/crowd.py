@@ -89,8 +89,8 @@ class Crowd:
         data, ancillary, _, (source, *_) = ready.recvmsg(2048, 128)
         target = _destination(ancillary)
         if data.startswith(PATH_PROBE) and target in self._by_address:
-            own = self._by_address[target].beacon.nics[0].ll[0]
-            self._send6(acknowledgement(data, self._key), own, source.split("%")[0])
+            nic = self._by_address[target].beacon.nics[0]
+            self._send(acknowledgement(data, self._key), nic, source.split("%")[0])
             return
         try:
             beacon = decode(data, self._key)

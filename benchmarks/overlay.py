@@ -50,6 +50,12 @@ class Case:
         crowd = f", {self.crowd} more hosts" if self.crowd else ""
         return f"{self.overlay.label}{crowd}; {self.change.label}"
 
+    @property
+    def possible(self) -> bool:
+        """Whether there is a way all the time: by IPv4 alone there is none while an address is
+        missing, nor between hosts of which only one has moved to another range."""
+        return self.overlay.ipv6 or not (self.change.missing_s or self.change.who == "in turn")
+
 
 Found = dict[Case, list[Gap]]
 
@@ -201,15 +207,18 @@ def _gap_table(found: Found) -> str:
 
 
 def _pooled(found: Found) -> str:
-    """All runs of an overlay together: enough of them for a 99th percentile."""
+    """All runs of an overlay in which there was a way all the time: enough of them for a 99th
+    percentile."""
     rows = []
-    for label in dict.fromkeys(case.overlay.label for case in found):
-        same = [gap for case, runs in found.items() if case.overlay.label == label for gap in runs]
+    possible = {case: runs for case, runs in found.items() if case.possible}
+    for label in dict.fromkeys(case.overlay.label for case in possible):
+        same = [gap for case, runs in possible.items() if case.overlay.label == label
+                for gap in runs]  # fmt: skip
         lost = [max(gap.lost_to, gap.lost_from) for gap in same]
         columns = (lost, _ms([gap.gap for gap in same]), _ms([gap.stall for gap in same]))
         told = [f"{statistics.median(c):.1f} / {_percentile99(c):.1f}" for c in columns]
         rows.append([label, str(len(same)), *told])
-    head = ["all of its changes; median / 99th percentile", "N", "lost, worse direction"]
+    head = ["all changes with a way; median / 99th percentile", "N", "lost, worse direction"]
     return table([*head, "longest gap, ms", "TCP stall, ms"], rows)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.netns.lab import Host, Lab
 from tests.netns.probe import Probe
 from tests.soak import checks
-from tests.soak.troubles import TROUBLES, Site, Trouble, swap
+from tests.soak.troubles import TROUBLES, Site, Trouble, renumber_all, swap
 
 CIDR = "100.64.192.0/23"
 _IN_PEACE = 6
@@ -30,6 +30,9 @@ _ROUND_S = 40.0
 _AT_ONCE = 12
 _SETTLES_S = 120.0
 _PAIRS = 300
+_EVERYBODY = 0.4
+"""How often a round begins with another address for each host, those in peace too."""
+
 _LONGEST_GAP_S = 1.0
 _GROWTH = 1.25
 
@@ -82,6 +85,9 @@ class Soak:
 
     def _round(self, seconds: float) -> None:
         """Keep a dozen hosts in trouble for some seconds, then let all troubles end."""
+        if self.site.random.random() < _EVERYBODY:
+            self.happened["everybody renumbered"] += 1
+            renumber_all(self.site, self.hosts)
         end, tie = time.monotonic() + seconds, itertools.count()
         running: list[tuple[float, int, Trouble, tuple[Host, ...]]] = []
         while running or time.monotonic() < end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from overlay_runtime import BRIDGE, VXLAN4, VXLAN6
@@ -22,11 +22,13 @@ class Site:
     random: random.Random
     addresses: dict[str, str] = field(default_factory=dict)
     """Host's name → its IPv4 address."""
+    network: str = "10.1"
+    """The first half of the addresses that are given out at present."""
 
-    def free_address(self, network: str = "10.1") -> str:
+    def free_address(self) -> str:
         """Return an address that nobody has."""
         while True:
-            found = f"{network}.{self.random.randrange(256)}.{self.random.randrange(1, 255)}"
+            found = f"{self.network}.{self.random.randrange(256)}.{self.random.randrange(1, 255)}"
             if found not in self.addresses.values():
                 return found
 
@@ -41,10 +43,10 @@ class Site:
 
 
 def _renumber(site: Site, host: Host) -> Trouble:
-    """Another address, perhaps after a while without; perhaps of another range."""
+    """Another address, perhaps after a while without."""
     site.withdraw(host)
     yield site.random.choice((0.0, 0.0, 0.5, 5.0))
-    site.take(host, site.free_address(site.random.choice(("10.1", "10.1", "10.66"))))
+    site.take(host, site.free_address())
 
 
 def _unplug(site: Site, host: Host) -> Trouble:
@@ -138,6 +140,14 @@ def swap(site: Site, one: Host, other: Host) -> Trouble:
     yield site.random.choice((0.0, 1.0))
     site.take(one, second)
     site.take(other, first)
+
+
+def renumber_all(site: Site, hosts: Iterable[Host]) -> None:
+    """Everybody gets an address of another range, as fast as this machine can."""
+    site.network = "10.66" if site.network == "10.1" else "10.1"
+    for host in hosts:
+        site.withdraw(host)
+        site.take(host, site.free_address())
 
 
 TROUBLES: dict[str, Callable[[Site, Host], Trouble]] = {

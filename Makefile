@@ -41,8 +41,8 @@ fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of thr
 	for target in raw signed conversation; do \
 	    $(BIN)/python -m tests.fuzz.run $$target $(or $(RUNS),400000) build/fuzz/$$target || exit 1; done
 
-soak: setup-test ## 200 real agents and random troubles, for half an hour (MINUTES=30 HOSTS=200)
-	$(SUDO) $(BIN)/python -m tests.soak --hosts $(or $(HOSTS),200) --minutes $(or $(MINUTES),30)
+soak: setup-test ## dozens of real agents and random troubles, for half an hour (MINUTES=30 HOSTS=40)
+	$(SUDO) $(BIN)/python -m tests.soak --hosts $(or $(HOSTS),40) --minutes $(or $(MINUTES),30)
 
 claims: $(VENV)/.test ## hundreds of hosts that claim addresses at once, in virtual time (minutes)
 	$(BIN)/python -m tests.crowd.claims 200 100.64.192.0/23 1 2 3

@@ -1,1 +1,1 @@
-"""Hours of troubles for hundreds of real agents: `make soak`."""
+"""Troubles for dozens of real agents, as long as one likes: `make soak`."""

@@ -89,7 +89,7 @@ def crowded(lab: Lab, count: int) -> Iterator[Host]:
         host.start_agent()
         host.wait_for("up")
         with crowd_on(lab, count) if count else nullcontext():
-            _until(lambda: _entries(host) >= count, f"{count} peers in the kernel", 90)
+            _until(lambda: _entries(host) >= count, f"{count} peers in the kernel", 180)
             yield host
     finally:
         lab.remove(host)

@@ -100,7 +100,7 @@ def main() -> int:
                 parts += _costs(Path(directory), options.runs)
             if options.only in (None, "segment"):
                 with lab(Path(directory) / "segment") as one:
-                    parts.append(segment(one, (2, 10, 100, 200), _say))
+                    parts.append(segment(one, (2, 10, 50), _say))
     except LabError as error:
         print(f"nothing measured: {error}", file=sys.stderr)
         return 1

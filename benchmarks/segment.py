@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from benchmarks.costs import cpu_seconds
 from benchmarks.figures import spread, table
 from benchmarks.lab import Host, Lab, LabError
+from tests.netns.namespaces import enlarge_neighbour_tables
 
 _MEASURED_S = 60.0
 _SETTLE_S = 45.0
@@ -30,6 +31,7 @@ class Quiet:
 
 def segment(lab: Lab, counts: Sequence[int], say: Callable[[str], None]) -> str:
     """Start more and more real hosts, and measure each time when all know all."""
+    enlarge_neighbour_tables()
     hosts: list[Host] = []
     found = []
     for count in counts:

@@ -38,7 +38,13 @@ from overlay_runtime.firewall.guard import Guard
 from overlay_runtime.identity import find_identity
 from overlay_runtime.inherit import inherited, known
 from overlay_runtime.kernel.apply import Applier
-from overlay_runtime.kernel.desired import desired, forwarding, overhead, overlay_mtu
+from overlay_runtime.kernel.desired import (
+    desired,
+    forwarding,
+    narrow_routes,
+    overhead,
+    overlay_mtu,
+)
 from overlay_runtime.kernel.events import KernelEvents
 from overlay_runtime.kernel.netlink import Netlink
 from overlay_runtime.obstacle import obstacle
@@ -85,6 +91,8 @@ class Agent:
         self.applied = False
         """Whether the kernel holds an overlay that carries packets."""
         self.mtu: int | None = None
+        self._narrow: dict[str, int] = {}
+        """The routes of peers whose path carries less than the others'."""
         self.socket_problem: str | None = None
         self.kernel_problem: str | None = None
         self._netlink = Netlink()
@@ -134,7 +142,7 @@ class Agent:
             lambda seconds, do: self.exchange.later(seconds, do),
         )
         self.guard = Guard(paths.firewall, config, self._look_again)
-        self._paths = PathMtu(keys, self._probe, self._look_again_for, boottime)
+        self._paths = PathMtu(keys, self._probe, self._path_measured, boottime)
 
     async def run(self) -> None:
         """Run until cancelled. Raises nothing that a later round could mend."""
@@ -173,7 +181,14 @@ class Agent:
         await self._looked.wait()  # before that nothing is known of the physical side
         await self.own.run(self.table, self._may_claim)
 
-    def _look_again_for(self, _host: str) -> None:
+    def _path_measured(self, host: str) -> None:
+        """A peer's path carries another size than was known: mostly no less than is sent there."""
+        peer = self.table.peers.get(host)
+        if peer and peer.address:
+            own = str(peer.address)
+            if narrow_routes([peer], self.mtu or 0).get(own) == self._narrow.get(own):
+                self._status.changed()
+                return
         self._look_again()
 
     def _look_again(self, urgent: bool = True) -> None:
@@ -251,6 +266,7 @@ class Agent:
             self.mtu,
             ipv6,
         )
+        self._narrow = want.routes
         if physical.overlap:
             want = replace(want, routes={})  # they would win over the physical network's
         settling = known(self.table) if now - self.started < _SETTLING_SECONDS else None

@@ -115,15 +115,15 @@ def decode(data: bytes, *keys: bytes) -> Beacon:
     )
 
 
-def announced(data: bytes) -> tuple[bytes, bytes] | None:
-    """Return the host id of an announcement that asks nothing, and all that it says; None if a
-    datagram is anything else. Nothing is verified."""
+def told(data: bytes) -> tuple[bytes, bytes] | None:
+    """Return who speaks in which manner, and all that is said, of a beacon that asks nothing; None
+    if a datagram is anything else. Nothing is verified."""
     if len(data) <= _REST_AT or not data.startswith(_START):
         return None
     _, _, flags, length, host, boot, echo, _ = _HEADER.unpack_from(data)
-    if flags != _TO_ALL or length or echo != _NOBODY:
+    if flags & _ASK:
         return None
-    return host, boot + data[_REST_AT:]
+    return host + bytes([flags]), b"%b%b%d,%b" % (boot, echo, length, data[_REST_AT:])
 
 
 def _signs(key: bytes, signed: bytes, signature: bytes) -> bool:

@@ -102,13 +102,18 @@ def desired(
     }
     interface = ipaddress.ip_interface(f"{address}/{prefix}") if address else None
     peers = list(peers)
-    routes = {
+    routes = narrow_routes(peers, mtu)
+    return Desired(tuple(links), interface, forwarding(peers, ipv6), routes, sysctls)
+
+
+def narrow_routes(peers: Iterable[Peer], mtu: int) -> dict[str, int]:
+    """Return `Desired.routes` for these peers."""
+    return {
         as_text(peer.address): room
         for peer in peers
         if (room := room_for(peer)) is not None and room < mtu
         if peer.address and peer.beacon.state == HELD
     }
-    return Desired(tuple(links), interface, forwarding(peers, ipv6), routes, sysctls)
 
 
 def room_for(peer: Peer) -> int | None:

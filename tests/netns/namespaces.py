@@ -41,6 +41,14 @@ def _setns(descriptor: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def enlarge_neighbour_tables() -> None:
+    """Make room for a crowd in one kernel: its namespaces share 1024 entries (arp(7)), and N hosts
+    have N² of them."""
+    for family in ("ipv4", "ipv6"):
+        for number, entries in ((2, 131072), (3, 262144)):
+            Path(f"/proc/sys/net/{family}/neigh/default/gc_thresh{number}").write_text(str(entries))
+
+
 def packet_socket(namespace: str, link: str, protocol: int) -> socket.socket:
     """Return a socket that gets every frame of an Ethertype that comes in on a link."""
     with inside(namespace):

@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.netns.lab import Host, Lab
+from tests.netns.namespaces import enlarge_neighbour_tables
 from tests.netns.probe import Probe
 from tests.soak import checks
 from tests.soak.troubles import TROUBLES, Site, Trouble, renumber_all, swap
@@ -139,7 +140,7 @@ def main() -> int:
     options = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("needs root, to make network namespaces")
-    _enlarge_neighbour_tables()
+    enlarge_neighbour_tables()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _say(f"{options.hosts} hosts, {options.minutes:g} minutes, seed {options.seed}")
     scratch = tempfile.TemporaryDirectory(prefix="edge-soak-", ignore_cleanup_errors=True)
@@ -155,13 +156,6 @@ def main() -> int:
     for one in soak.wrong:
         _say(f"WRONG: {one}")
     return bool(soak.wrong)
-
-
-def _enlarge_neighbour_tables() -> None:
-    """All namespaces share the kernel's 1024 entries (arp(7)); N hosts have N² of them."""
-    for family in ("ipv4", "ipv6"):
-        for number, entries in ((2, 131072), (3, 262144)):
-            Path(f"/proc/sys/net/{family}/neigh/default/gc_thresh{number}").write_text(str(entries))
 
 
 def _keep_logs(hosts: list[Host]) -> None:

@@ -52,7 +52,7 @@ def test_what_was_said_before_waits_and_is_taken_in_together() -> None:
     "news",
     [
         replace(ANNOUNCED, ask=True),
-        replace(ANNOUNCED, echo="5" * 16, to_all=False),
+        replace(ANNOUNCED, echo="5" * 16, to_all=False, hears_all=True),
         replace(ANNOUNCED, boot="5" * 16),
         replace(ANNOUNCED, nics=()),
         replace(ANNOUNCED, state="claiming"),
@@ -96,3 +96,12 @@ def test_what_is_no_beacon_is_passed_on() -> None:
     for data in (b"", b"EDGB\x02", bytes(1500)):
         unhurried.received(data, HERE, 2)
     assert passed == [b"", b"EDGB\x02", bytes(1500)]
+
+
+def test_what_is_said_to_us_alone_waits_too_until_it_is_something_else() -> None:
+    desk, directed = Desk(), replace(ANNOUNCED, to_all=False, echo="5" * 16)
+    assert desk.get(ANNOUNCED, 1) == [1]
+    assert desk.get(directed, 2) == [1, 2]
+    assert desk.get(ANNOUNCED, 3) == [1, 2]
+    assert desk.get(directed, 4) == [1, 2]
+    assert desk.get(replace(directed, hears_all=True), 5) == [1, 2, 3, 4, 5]

@@ -7,7 +7,10 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 900, 410, 40, 64, 40
+_PLOT, _RIGHT, _TOP, _ROW = 480, 40, 64, 36
+_LETTER = 6.7
+"""Pixels, at this size of the font."""
+
 _FONT = 'font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif"'
 _SERIES = (("#0b66c3", "UDP: longest gap"), ("#d9730d", "TCP: longest stall"))
 _GOLDEN = 0.618034
@@ -28,19 +31,21 @@ def plot(title: str, rows: Sequence[Row]) -> str:
     first = math.floor(math.log10(max(min(values), 0.1)))
     last = math.ceil(math.log10(max(values)))
     height = _TOP + _ROW * len(rows) + 50
+    start = round(40 + _LETTER * max(len(row.label) for row in rows))
+    width = start + _PLOT + _RIGHT
 
     def x(value: float) -> float:
         part = (math.log10(max(value, 10**first)) - first) / max(last - first, 1)
-        return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
+        return start + part * _PLOT
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" {_FONT} '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {_FONT} '
         f'font-size="13" fill="#1f2328" role="img" aria-label="{title}">',
-        f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#ffffff" stroke="#d0d7de"/>',
+        f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff" stroke="#d0d7de"/>',
         f'<text x="16" y="26" font-size="16" font-weight="600">{title}</text>',
     ]
     for index, (colour, name) in enumerate(_SERIES):
-        left = _LEFT + index * 180
+        left = start + index * 180
         parts.append(f'<circle cx="{left}" cy="45" r="4" fill="{colour}"/>')
         parts.append(f'<text x="{left + 10}" y="49">{name}</text>')
     bottom = _TOP + _ROW * len(rows)
@@ -53,7 +58,7 @@ def plot(title: str, rows: Sequence[Row]) -> str:
         top = _TOP + _ROW * number
         if number % 2 == 0:
             parts.append(
-                f'<rect x="8" y="{top}" width="{_WIDTH - 16}" height="{_ROW}" fill="#656d76" '
+                f'<rect x="8" y="{top}" width="{width - 16}" height="{_ROW}" fill="#656d76" '
                 'fill-opacity="0.06"/>'
             )
         parts.append(f'<text x="16" y="{top + _ROW / 2 + 4:g}">{row.label}</text>')

@@ -6,6 +6,7 @@ The cache is the tool's own (`EDGE_BUILD_CACHE_DIR` or ~/.cache/edge-build), so 
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.site import Site, build_images, make_site
+
+# A shell has what it starts in the background ignore SIGINT, and so would all that the tests start:
+# those of Ctrl-C need it as it is on a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -179,8 +179,9 @@ def test_a_vlan_carries_the_overlay(lab: Lab) -> None:
     for each, nic in zip(lab.guests, nics, strict=True):
         each.run(f"sudo ip link add link {nic} name lan7 type vlan id 7 && "
                  "sudo ip link set lan7 up")  # fmt: skip
-        each.run("sudo nft 'table inet tagged_only { chain in { type filter hook input priority 0; "
-                 f"iifname {nic} udp dport {{ 4797, 4798 }} drop; }} }}'")  # fmt: skip
+        each.run("sudo nft 'add table inet tagged_only; add chain inet tagged_only in "
+                 "{ type filter hook input priority 0; }; add rule inet tagged_only in "
+                 f"iifname {nic} udp dport {{ 4797, 4798 }} drop'")  # fmt: skip
 
     def by(*links: str) -> bool:
         told = [each.run("sudo bridge fdb show dev edge-vx6") for each in lab.guests]

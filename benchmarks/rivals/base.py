@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import jinja2
@@ -18,7 +19,7 @@ _TEMPLATES = jinja2.Environment(
 )  # fmt: skip
 
 
-class Rival:
+class Rival(ABC):
     """An overlay between two hosts. The first keeps its physical address: whoever needs a fixed
     point (a route reflector, a lighthouse) has it there."""
 
@@ -36,9 +37,9 @@ class Rival:
         until_reached(host, OVERLAY[0])
         return OVERLAY
 
+    @abstractmethod
     def make(self, peer: Host, host: Host) -> None:
         """Set up both."""
-        raise NotImplementedError
 
     def renumbered(self, host: Host) -> None:
         """Do what a DHCP client's hook would do on the host whose address has changed."""

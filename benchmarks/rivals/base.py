@@ -43,6 +43,7 @@ class Rival(ABC):
 
     def renumbered(self, host: Host) -> None:
         """Do what a DHCP client's hook would do on the host whose address has changed."""
+        return  # most of them find out by themselves
 
     def disconnect(self) -> None:
         """End the daemons; devices go with the namespaces."""

@@ -41,9 +41,8 @@ class Rival(ABC):
     def make(self, peer: Host, host: Host) -> None:
         """Set up both."""
 
-    def renumbered(self, host: Host) -> None:
+    def renumbered(self, host: Host) -> None:  # noqa: B027 - most find out by themselves
         """Do what a DHCP client's hook would do on the host whose address has changed."""
-        return  # most of them find out by themselves
 
     def disconnect(self) -> None:
         """End the daemons; devices go with the namespaces."""

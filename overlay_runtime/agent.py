@@ -1,8 +1,8 @@
 """The agent: keeps the overlay as it should be for as long as the host runs.
 
 One round (`_round`) reads the physical side, tells the others if it changed, and corrects the
-kernel. Rounds run on every event, and every 30 to 60 s in case an event was missed. When the agent ends,
-the kernel goes on forwarding as it was.
+kernel. Rounds run on every event, and every 30 to 60 s in case one was missed. When the agent
+ends, the kernel goes on forwarding as it was.
 """
 
 from __future__ import annotations

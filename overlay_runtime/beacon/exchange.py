@@ -108,7 +108,9 @@ class BeaconExchange:
         see that by themselves. For few peers the regular beacons do it. Call it every second."""
         now = self._clock()
         news = self._rounds.news(now)
-        beacon = self._describe() if news else self._me
+        if not news:
+            return
+        beacon = self._describe()
         for peer in news:
             if peer.transport:
                 deaf = not peer.hears_all(now)

@@ -26,14 +26,12 @@ from builder.config import FORMATS, KEYS, checked, defaults, read_config
 from builder.errors import (
     BuildError,
     DiskFullError,
-    InputError,
     InterruptedBuildError,
-    MissingFileError,
     OutputError,
 )
 from builder.plan import DAY_S, make_plan
 from builder.progress import Progress
-from builder.userdata import load_user_data
+from builder.validate.commands import init, schema, validate
 
 _EXIT_CODES = """\b
 Exit codes (sysexits(3)):
@@ -173,21 +171,9 @@ def _summary(artifacts: list[Artifact], seconds: float, progress: Progress) -> N
     progress.say(f"done in {seconds:.1f} s")
 
 
-@cli.command()
-@click.argument("files", nargs=-1, required=True, type=_FILE)
-def check(files: tuple[str, ...]) -> None:
-    """Check user-data FILES as `image` would, without building anything."""
-    progress = Progress()
-    bad: list[str] = []
-    for name in files:
-        try:
-            for warning in load_user_data(Path(name), None, None).warnings:
-                progress.warn(warning)
-        except (InputError, MissingFileError) as error:
-            bad.extend(getattr(error, "problems", ()) or [error.message])
-    if bad:
-        raise InputError("user-data can't be used", "mend what is named above", bad)
-    progress.say("no problems found")
+cli.add_command(validate)
+cli.add_command(schema)
+cli.add_command(init)
 
 
 @cli.command("clear-cache")

@@ -23,6 +23,10 @@ _LONGEST_PREFIX = {4: 29, 6: 125}
 _SECRET_MIN = 16
 _LINK_NAME = re.compile(r"[^\s/:]{1,15}")
 _LINK_GLOB = re.compile(r"[^\s/:]{1,64}")
+_RFC1123 = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
     r"(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\.?",
@@ -173,6 +177,32 @@ def address(value: Value) -> IPAddress:
     if found.version == 6 and found.scope_id:
         raise Wrong(f"found {shown(value)}, an address with a zone", "remove the zone")
     return found
+
+
+def host_name(value: Value) -> str:
+    """Check a host's name (RFC 1123), with or without a domain. A Go template is left alone:
+    Kairos makes names of such."""
+    name = value.data
+    if isinstance(name, str) and "{{" in name:
+        return name
+    if not isinstance(name, str) or not _RFC1123.fullmatch(name):
+        raise Wrong(f"found {shown(value)}", "as in shop-17")
+    return name
+
+
+def nameservers(value: Value) -> tuple[str, ...]:
+    """Check IP addresses in one text, with commas or spaces between them, or in a list."""
+    if isinstance(value.data, tuple):
+        return tuple(name for item in value.data for name in nameservers(item))
+    if value.data is None:
+        return ()
+    found = text(value).replace(",", " ").split()
+    for name in found:
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            raise Wrong(f"{name[:60]!r} is no IP address", "", value) from None
+    return tuple(found)
 
 
 def peers(value: Value) -> tuple[str, ...]:

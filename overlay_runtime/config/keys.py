@@ -14,9 +14,13 @@ from overlay_runtime.address import IPAddress, IPNetwork
 from overlay_runtime.config import checks
 from overlay_runtime.config.checks import Check
 
+_TEXTS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 
-def _about(check: Check, expected: str, help: str) -> dict[str, Any]:
-    return {"check": check, "expected": expected, "help": help}
+
+def _about(check: Check, expected: str, help: str, **shape: Any) -> dict[str, Any]:
+    """`shape` is what JSON Schema can say of it; text without one."""
+    shape = shape or {"type": "string"}
+    return {"check": check, "expected": expected, "help": help, "shape": shape}
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class OverlayConfig:
             checks.secret,
             "text of at least 16 characters, the same on every host of the cluster",
             "Hosts believe only beacons signed with it. Required unless `insecure` is true.",
+            type="string",
+            minLength=16,
         ),
     )
     previous_secret: str | None = field(
@@ -51,6 +57,8 @@ class OverlayConfig:
             "The secret of before, while it is being changed: hosts that still sign with it are "
             "believed too. Remove it when `edge-overlay peers` shows no host with the previous "
             "secret.",
+            type="string",
+            minLength=16,
         ),
     )
     address: IPAddress | None = field(
@@ -67,6 +75,9 @@ class OverlayConfig:
             checks.number(1, 2**24 - 1),
             "a whole number from 1 to 16777215",
             "VXLAN network identifier (RFC 7348), the same on every host of the cluster.",
+            type="integer",
+            minimum=1,
+            maximum=2**24 - 1,
         ),
     )
     port: int = field(
@@ -77,6 +88,9 @@ class OverlayConfig:
             "UDP port of the VXLAN packets; the port after it carries the beacons. Not 4789 by "
             "default, which Calico uses, nor 8472, which flannel and Cilium use: two VXLANs of one "
             "host can't share a port.",
+            type="integer",
+            minimum=1,
+            maximum=65534,
         ),
     )
     mtu: int | None = field(
@@ -86,6 +100,9 @@ class OverlayConfig:
             "a whole number from 1280 to 9000",
             "MTU of scbr-100. Without it: the smallest of the physical NICs in use, less what "
             "VXLAN adds to a packet (70 bytes over IPv6, 50 over IPv4).",
+            type="integer",
+            minimum=1280,
+            maximum=9000,
         ),
     )
     peers: tuple[str, ...] = field(
@@ -96,6 +113,7 @@ class OverlayConfig:
             "Physical addresses, or names that lead to such, of hosts in other network segments, "
             "which broadcasts don't reach. One per segment is enough: hosts tell each other of "
             "further ones.",
+            **_TEXTS,
         ),
     )
     interface: tuple[str, ...] = field(
@@ -104,6 +122,7 @@ class OverlayConfig:
             checks.interfaces,
             "the name of a physical NIC, a pattern such as 'en*', or a list of them",
             "NICs that carry the overlay. Without it: every physical NIC.",
+            anyOf=[{"type": "string"}, {**_TEXTS, "minItems": 1}],
         ),
     )
     kubernetes_ranges: tuple[IPNetwork, ...] | None = field(
@@ -114,6 +133,7 @@ class OverlayConfig:
             "The ranges of Kubernetes' pods and services, where they are not the distribution's "
             "defaults: `cidr` must not overlap them. Without it the defaults of k3s, RKE2 and "
             "kubeadm count, and what their configuration on the host says. `[]`: no defaults.",
+            **_TEXTS,
         ),
     )
     firewall: bool = field(
@@ -123,6 +143,7 @@ class OverlayConfig:
             "true or false",
             "Accept VXLAN packets from current peers alone, and let nobody reach overlay addresses "
             "through a host from outside: an nftables table of its own, `inet edge_overlay`.",
+            type="boolean",
         ),
     )
     metrics_file: str | None = field(
@@ -149,6 +170,7 @@ class OverlayConfig:
             checks.boolean,
             "true or false",
             "Go without a secret: whoever can send packets to the physical network can then join.",
+            type="boolean",
         ),
     )
 

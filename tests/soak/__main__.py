@@ -53,6 +53,8 @@ class Soak:
         self.first: dict[str, str] = {}
         self.happened: Counter[str] = Counter()
         self.wrong: list[str] = []
+        self.story: list[str] = []
+        """What happened to whom, and when it began."""
 
     def start(self) -> None:
         """Start all agents as fast as this machine can, and check what they made of it."""
@@ -112,9 +114,14 @@ class Soak:
         self.happened[name] += 1
         if name == "swapped":
             one, other = self.site.random.sample(free, 2)
+            self._note(f"{name}: {one.name} and {other.name}")
             return swap(self.site, one, other), (one, other)
         host = self.site.random.choice(free)
+        self._note(f"{name}: {host.name}")
         return TROUBLES[name](self.site, host), (host,)
+
+    def _note(self, text: str) -> None:
+        self.story.append(f"{time.strftime('%H:%M:%S')} {text}\n")
 
     def _settle(self, began: float) -> None:
         """Wait until all know all; then everything must be as it was."""
@@ -150,7 +157,7 @@ def main() -> int:
         if not soak.wrong:
             soak.trouble(options.minutes)
         if soak.wrong:
-            _keep_logs(soak.hosts)
+            _keep_logs(soak)
     happened = ", ".join(f"{n} {name}" for name, n in sorted(soak.happened.items()))
     _say(f"happened: {happened or 'nothing'}")
     for one in soak.wrong:
@@ -158,10 +165,11 @@ def main() -> int:
     return bool(soak.wrong)
 
 
-def _keep_logs(hosts: list[Host]) -> None:
+def _keep_logs(soak: Soak) -> None:
     kept = Path("build/soak")
     kept.mkdir(parents=True, exist_ok=True)
-    for host in hosts:
+    (kept / "troubles.log").write_text("".join(soak.story))
+    for host in soak.hosts:
         (kept / f"{host.name}.log").write_text(host.log())
     _say(f"the agents' logs are in {kept}")
 

@@ -19,15 +19,31 @@ _FAULTS = re.compile(r"Traceback|Task exception|never awaited|CRITICAL")
 
 
 def everybody_knows_everybody(hosts: Sequence[Host]) -> str | None:
-    """Return who does not, or None."""
+    """Return who does not know another host, or not by its present physical addresses, or None.
+
+    A host may be known and its address of before the trouble with it: whoever was deaf when it
+    changed hears of it with its next beacon.
+    """
+    physical = {}
     for host in hosts:
         if not host.up():
             return f"{host.name} is not up: {host.status()['problems']}"
-        status = host.status()
-        heard = sum(peer["state"] == "up" for peer in status["peers"])
-        if heard != len(hosts) - 1:
-            return f"{host.name} hears {heard} of {len(hosts) - 1} hosts"
+        physical[host.status()["host"]["id"]] = _physical_addresses(host)
+    for host in hosts:
+        peers = [peer for peer in host.status()["peers"] if peer["state"] == "up"]
+        if len(peers) != len(hosts) - 1:
+            return f"{host.name} hears {len(peers)} of {len(hosts) - 1} hosts"
+        for peer in peers:
+            known, has = set(peer["physical"]), physical.get(peer["id"])
+            if known != has:
+                return f"{host.name} knows {peer['address']} at {known}, it is at {has}"
     return None
+
+
+def _physical_addresses(host: Host) -> set[str]:
+    """Return the addresses that the kernel has on the physical NIC, and may use."""
+    (link,) = json.loads(host.ip("-j", "address", "show", "dev", "eth0"))
+    return {a["local"] for a in link["addr_info"] if not a.get("tentative")}
 
 
 def overlay_addresses(host: Host) -> list[str]:

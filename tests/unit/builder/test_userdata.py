@@ -8,8 +8,9 @@ import pytest
 
 from builder.config import checked
 from builder.errors import InputError
-from builder.userdata import EXAMPLE_SECRET, load_user_data
+from builder.userdata import load_user_data
 from overlay_runtime.config.schema import parse_user_data
+from overlay_runtime.userdata.check import EXAMPLE_SECRET
 from tests.unit.builder.conftest import GOOD
 
 
@@ -76,7 +77,7 @@ def test_what_the_editor_can_not_read_is_said(good: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "words"),
     [
-        ("users: []", "user: []\nusres: []", "8:1", "did you mean 'users'"),
+        ("users: []", "user: []\nusres: []", "8:1", "did you mean `users`"),
         ("hostname: shop-17", "hostname: 17", "3:11", "RFC 1123"),
         ("#cloud-config\n", "# cloud-config\n", "1:1", "#cloud-config"),
         ("overlay:", "overlays:", "4:1", "overlay"),
@@ -97,7 +98,7 @@ def test_warnings(good: Path) -> None:
     good.write_text(GOOD.replace("0123456789abcdef", f'"{EXAMPLE_SECRET}"') + "stages: {}\n")
     warnings = load_user_data(good, None, None).warnings
     assert any("everybody knows" in w for w in warnings)
-    assert any("'stages'" in w for w in warnings)
+    assert any("`stages`" in w for w in warnings)
     assert not any(EXAMPLE_SECRET in w for w in warnings)
 
 
@@ -110,5 +111,6 @@ def test_no_overlay_block_is_said(tmp_path: Path) -> None:
 
 def test_example_has_the_example_secret() -> None:
     example = Path(__file__).parents[3] / "examples" / "user-data.yaml"
-    [warning] = load_user_data(example, None, None).warnings
-    assert "everybody knows" in warning
+    [secret, login] = load_user_data(example, None, None).warnings
+    assert "everybody knows" in secret
+    assert "nobody could log in" in login

@@ -1,0 +1,1 @@
+"""User-data before anything is built: its problems, its schema, a new one to start from."""

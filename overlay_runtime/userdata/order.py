@@ -1,0 +1,84 @@
+"""The order of a stage's steps: one after the other, unless `after` says otherwise.
+
+Names are those of Kairos's executor (mudler/yip, `pkg/executor/default.go`): FILE.STEP, where FILE
+is the file's `name` or else its path, and STEP the step's name or else its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from overlay_runtime.config.document import Value
+from overlay_runtime.userdata import rules
+from overlay_runtime.userdata.finding import Finding
+from overlay_runtime.userdata.lookup import child, items, text
+
+INSTALLED_AS = ("/oem/95_userdata.yaml", "/oem/90_custom.yaml")
+"""Where Kairos puts user-data: without a `name`, steps are called after these."""
+
+
+def step_names(steps: Sequence[Value]) -> list[str]:
+    """Return the name of each step within its file and stage."""
+    names = [text(child(step, "name")) for step in steps]
+    if len(set(names)) < len(names):
+        return [f"{name}.{number}" for number, name in enumerate(names)]
+    return [name or str(number) for number, name in enumerate(names)]
+
+
+def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Finding]:
+    """Yield what is wrong about the `after` keys of one stage."""
+    names = step_names(steps)
+    roots = (file,) if file else INSTALLED_AS
+    number_of = {f"{root}.{name}": n for root in roots for n, name in enumerate(names)}
+    waits: dict[int, list[int]] = {}
+    for number, step in enumerate(steps):
+        told = [item for item in items(child(step, "after")) if child(item, "name") is not None]
+        for item in told:
+            name = child(item, "name")
+            assert name is not None
+            if text(name) in number_of:
+                waits.setdefault(number, []).append(number_of[text(name)])
+            else:
+                yield _missing(stage, name, names, file)
+        if not told and number:
+            waits.setdefault(number, []).append(number - 1)
+    cycle = _cycle(waits)
+    if cycle:
+        said = " → ".join(f"`{names[n]}`" for n in [*cycle, cycle[0]])
+        yield Finding(rules.CYCLE, steps[cycle[0]].position, f"steps of the stage `{stage}` wait "
+                      f"for each other: {said}", "an order that has a beginning",
+                      "remove one of the `after` keys")  # fmt: skip
+
+
+def _missing(stage: str, name: Value, names: Sequence[str], file: str) -> Finding:
+    wanted = text(name)
+    remedy = f"use the stage `{stage}.before` or `{stage}.after` to order files"
+    if wanted in names:
+        root = file or "FILE"
+        remedy = f"write {root}.{wanted}" + ("" if file else ", and `name: FILE` at the top")
+    return Finding(rules.AFTER, name.position, f"`after`: no step {wanted[:60]!r} in the stage "
+                   f"`{stage}` of this file", "a step's full name", remedy)  # fmt: skip
+
+
+def _cycle(waits: dict[int, list[int]]) -> list[int]:
+    """Return numbers of steps that wait for each other in a ring, or nothing."""
+    done: set[int] = set()
+    for start in waits:
+        way: list[int] = []
+        on_way: set[int] = set()
+        todo: list[tuple[int, bool]] = [(start, True)]
+        while todo:
+            number, entering = todo.pop()
+            if not entering:
+                on_way.discard(way.pop())
+                done.add(number)
+                continue
+            if number in on_way:
+                return way[way.index(number) :]
+            if number in done:
+                continue
+            way.append(number)
+            on_way.add(number)
+            todo.append((number, False))
+            todo += [(one, True) for one in waits.get(number, ())]
+    return []

@@ -1,0 +1,42 @@
+"""The schema of user-data: every key that somebody acts on, in one tree."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from overlay_runtime.config.keys import OverlayConfig, written
+from overlay_runtime.userdata import cloud, kairos
+from overlay_runtime.userdata.kinds import TEXT
+from overlay_runtime.userdata.model import Block, By, Checked, Key
+from overlay_runtime.userdata.palette import STYLUS
+from overlay_runtime.userdata.stages import STAGES_KIND
+
+NOTE_PREFIX = "x-"
+"""Keys that start with it are the user's own notes."""
+
+
+def _overlay() -> Block:
+    """The `overlay:` block, from the table that the agent reads it by."""
+    keys = []
+    for item in dataclasses.fields(OverlayConfig):
+        about = item.metadata
+        kind = Checked(about["check"], about["expected"], about["shape"],
+                       secret="secret" in item.name)  # fmt: skip
+        default = item.default if item.default not in (None, ()) else None
+        keys.append(Key(written(item.name), kind, about["help"], default))
+    return Block(tuple(keys), what="the key `overlay`")
+
+
+TOP = Block(
+    (
+        Key("overlay", _overlay(), "The overlay network."),
+        Key("name", TEXT, "The file's name, for `after` and for the journal."),
+        Key("stages", STAGES_KIND, "What is done at the stages of a boot.",
+            by=By.LATER),
+        Key("stylus", STYLUS, "Palette's block; of it the network counts here too.",
+            by=By.LATER),
+        *kairos.KEYS,
+        *cloud.KEYS,
+    ),
+    what="user-data",
+)  # fmt: skip

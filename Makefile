@@ -40,6 +40,7 @@ fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of thr
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	for target in raw signed conversation; do \
 	    $(BIN)/python -m tests.fuzz.run $$target $(or $(RUNS),400000) build/fuzz/$$target || exit 1; done
+	$(BIN)/python -m tests.fuzz.documents $(or $(DOCUMENTS),200000)
 
 soak: setup-test ## dozens of real agents and random troubles, for half an hour (MINUTES=30 HOSTS=40)
 	$(SUDO) $(BIN)/python -m tests.soak --hosts $(or $(HOSTS),40) --minutes $(or $(MINUTES),30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 
 from overlay_runtime.config.document import Entry, Value
@@ -89,7 +90,9 @@ def _conditions(keys: Mapping[str, Entry]) -> Iterator[Finding]:
     for name in _REGEXES:
         if name in keys and text(keys[name].value):
             try:
-                re.compile(text(keys[name].value))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # `[[a]` may once mean something else
+                    re.compile(text(keys[name].value))
             except (re.error, OverflowError, RecursionError) as error:
                 why = f"`{name}` is no regular expression ({str(error)[:60]})"
                 at = keys[name].value.position

@@ -39,10 +39,12 @@ class _Place:
 
     path: str = ""
     in_stages: bool = False
+    told: bool = False
+    """Whether it was said that nobody acts on what stands here."""
 
     def key(self, name: str) -> _Place:
         path = f"{self.path}.{name}" if self.path else name
-        return _Place(path, self.in_stages or path == "stages")
+        return replace(self, path=path, in_stages=self.in_stages or path == "stages")
 
     def item(self, number: int) -> _Place:
         return replace(self, path=f"{self.path}[{number}]")
@@ -178,9 +180,12 @@ def _block(value: Value, kind: Block, place: _Place) -> Iterator[Finding]:
         if key is None:
             yield from _unknown(name, entry, kind, place)
             continue
-        if not key.by.acts:
+        below = place.key(name)
+        if not key.by.acts and not place.told:
             others.setdefault(key.by, []).append((name, entry))
-        yield from _check(entry.value, key.kind, place.key(name))
+            # Of a block that will be acted on, what never will be is said as well.
+            below = replace(below, told=key.by is not By.LATER)
+        yield from _check(entry.value, key.kind, below)
     for by, keys in others.items():
         names = ", ".join(f"`{place.key(name).path}`" for name, _ in keys)
         yield Finding(rules.NOT_ACTED_ON, keys[0][1].key,

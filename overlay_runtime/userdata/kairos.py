@@ -35,7 +35,12 @@ _PARTITION = _open(
     ("label", TEXT, "The file system's label."),
 )  # fmt: skip
 
-_IMAGE = _open("an image", ("size", NUMBER, "MiB."), ("uri", TEXT, "Where it comes from."))
+_IMAGE = _open(
+    "an image",
+    ("size", NUMBER, "MiB."),
+    ("source", TEXT, "Where it comes from."),
+    ("uri", TEXT, "The same."),
+)
 
 _END: tuple[_Row, ...] = (
     ("reboot", FLAG, "To reboot afterwards.", False),
@@ -104,6 +109,7 @@ _P2P = _open(
     ("disable_dht", FLAG, "To find nodes in the local network alone.", True),
     ("vpn", ANY_BLOCK, "EdgeVPN: `create`, `use`, `env`."),
     ("auto", ANY_BLOCK, "Roles by themselves: `enable`, `ha`."),
+    ("ha", ANY_BLOCK, "High availability (old)."),
     ("minimum_nodes", NUMBER, "Nodes to wait for."),
 )  # fmt: skip
 

@@ -99,8 +99,8 @@ class MapOf:
 
 @dataclass(frozen=True)
 class Block:
-    """Keys that are known. Another one is an error; in an `open` block, whose keys somebody else
-    may add to, it is one only if it looks misspelt."""
+    """Keys that are known. Another one is an error; in an `open` block, to which somebody else may
+    add keys, a warning."""
 
     keys: tuple[Key, ...]
     what: str = ""

@@ -112,6 +112,7 @@ SITE = Block(
             ("clusterId", TEXT, "The cluster's ID."),
             ("clusterName", TEXT, "The cluster's name."),
             ("registrationURL", TEXT, "Where the QR code leads."),
+            ("autoRegister", ANYTHING, "To register without being asked."),
             ("remoteShell", block(By.PALETTE, "the key `remoteShell`",
                                   ("disable", FLAG, "No remote shell.", False)),
              "Palette's remote shell."),
@@ -119,6 +120,7 @@ SITE = Block(
         Key("network", NETWORK, "NICs, name servers, proxies."),
     ),
     what="the key `site`",
+    open=True,
 )  # fmt: skip
 
 STYLUS = Block(
@@ -147,4 +149,5 @@ STYLUS = Block(
         ).keys,
     ),
     what="the key `stylus`",
+    open=True,
 )  # fmt: skip

@@ -194,11 +194,13 @@ def _block(value: Value, kind: Block, place: _Place) -> Iterator[Finding]:
 
 def _unknown(name: str, entry: Entry, kind: Block, place: _Place) -> Iterator[Finding]:
     close = suggestion(name, tuple(kind.named()))
-    rule = rules.UNKNOWN_KEY if close or not kind.open else rules.UNHEARD_OF
+    rule = rules.UNHEARD_OF if kind.open else rules.UNKNOWN_KEY
     remedy = f"did you mean `{close}`?" if close else ""
     if not place.path:
         if name.startswith("x-"):
             return
+        if not close and isinstance(entry.value.data, dict | tuple):
+            rule = rules.UNHEARD_OF  # Kairos's bundles and providers read blocks of their own
         remedy = remedy or "prefix it with x- if it is a note of your own"
     where = f" in `{place.path}`" if place.path else ""
     want = f"a key of {kind.what}" if place.path else "a key of cloud-init, Kairos, Palette or ours"
@@ -209,7 +211,7 @@ def suggestion(name: str, known: tuple[str, ...]) -> str:
     """Return the known name that was probably meant, or nothing."""
     plain = {re.sub(r"[^a-z0-9]", "", one.lower()): one for one in known}
     close = difflib.get_close_matches(
-        re.sub(r"[^a-z0-9]", "", name.lower()[:40]), plain, n=1, cutoff=0.7
+        re.sub(r"[^a-z0-9]", "", name.lower()[:40]), plain, n=1, cutoff=0.8
     )
     return plain[close[0]] if close else ""
 

@@ -163,6 +163,8 @@ KEYS: tuple[Key, ...] = block(
     ("extra-partitions", ListOf(_PARTITION), "See `install`."),
     ("extra-dirs-rootfs", TEXTS, "See `install`."),
     ("eject-cd", FLAG, "To eject the medium.", False),
+    ("bind-pcrs", TEXTS, "PCRs that seal encrypted partitions."),
+    ("bind-public-pcrs", TEXTS, "The same, by policies."),
     ("cosign", FLAG, "To check images' signatures.", False),
     ("cosign-key", TEXT, "The key of the signatures."),
     ("verify", FLAG, "To check images' registries.", False),

@@ -10,9 +10,7 @@ _E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 SYNTAX = Rule("syntax", _E, "The file is not YAML, or has a key twice.")
 HEADER = Rule("header", _E, "The first line is not #cloud-config: cloud-init ignores the file.")
 UNKNOWN_KEY = Rule("unknown-key", _E, "A key that nobody acts on.")
-UNHEARD_OF = Rule(
-    "unheard-of-key", _W, "A key or block of another program's, not known here."
-)
+UNHEARD_OF = Rule("unheard-of-key", _W, "A key or block of another program's, not known here.")
 TYPE = Rule("type", _E, "A value of the wrong type.")
 STAGE_TYPE = Rule("stage-type", _E, "A value of the wrong type in a stage: Kairos drops the file's "
                   "stages in silence.")  # fmt: skip

@@ -41,18 +41,30 @@ class UserData:
 
 def parse_user_data(text: str, file: str) -> UserData:
     """Read a user-data file. Raises ConfigError with all that is wrong about its overlay block."""
-    if not text.startswith(HEADER) or text.split("\n", 1)[0].rstrip() != HEADER:
-        first = text.split("\n", 1)[0].strip()
-        what = "the first line is something else" if first else "the first line is empty"
-        if _HEADER_OF_OTHERS.fullmatch(first):  # any other line may hold a secret
-            what = f"the first line is {first!r}"
-        if text.startswith("\ufeff"):
-            what = "the file starts with a byte-order mark"
-        problem = Problem(
-            Position(file, 1, 1), what, f"{HEADER!r}", "cloud-init ignores the file otherwise"
-        )
-        raise ConfigError([problem])
-    root = read_document(text, file)
+    wrong = header_problem(text, file)
+    if wrong:
+        raise ConfigError([wrong])
+    return user_data(read_document(text, file), file)
+
+
+def header_problem(text: str, file: str) -> Problem | None:
+    """Say what is wrong about the first line, or return None."""
+    first = text.split("\n", 1)[0]
+    if first.rstrip() == HEADER:
+        return None
+    first = first.strip()
+    what = "the first line is something else" if first else "the first line is empty"
+    if _HEADER_OF_OTHERS.fullmatch(first):  # any other line may hold a secret
+        what = f"the first line is {first!r}"
+    if text.startswith("\ufeff"):
+        what = "the file starts with a byte-order mark"
+    return Problem(
+        Position(file, 1, 1), what, f"{HEADER!r}", "cloud-init ignores the file otherwise"
+    )
+
+
+def user_data(root: Value, file: str) -> UserData:
+    """Read a document that was parsed. Raises ConfigError as `parse_user_data` does."""
     if not isinstance(root.data, dict):
         problem = Problem(root.position, f"found {root.kind()}", "keys and values", "")
         raise ConfigError([problem])
@@ -67,19 +79,19 @@ def parse_user_data(text: str, file: str) -> UserData:
 
 
 def problems(text: str, file: str) -> list[Problem]:
-    """Return all that is wrong about a user-data file as far as the overlay goes.
-
-    Also that the range is one of Kubernetes'. That does not make user-data unreadable on a host,
-    whose overlay may run already: there the first claim is refused.
-    """
+    """Return all that is wrong about a user-data file as far as the overlay goes."""
     try:
-        data = parse_user_data(text, file)
+        return kubernetes_problems(parse_user_data(text, file))
     except ConfigError as error:
         return list(error.problems)
-    return _kubernetes_problems(data)
 
 
-def _kubernetes_problems(data: UserData) -> list[Problem]:
+def kubernetes_problems(data: UserData) -> list[Problem]:
+    """Return that the overlay's range is one of Kubernetes'.
+
+    That does not make user-data unreadable on a host, whose overlay may run already: there the
+    first claim is refused.
+    """
     from overlay_runtime.config import kubernetes
 
     config = data.overlay

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from overlay_runtime.config.document import Value, read_document
 from overlay_runtime.config.keys import OverlayConfig
-from overlay_runtime.config.schema import HEADER, parse_user_data
-from overlay_runtime.config.schema import problems as overlay_problems
+from overlay_runtime.config.schema import BLOCK, header_problem, kubernetes_problems, user_data
 from overlay_runtime.errors import ConfigError, Position, Problem
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding, Rule
 from overlay_runtime.userdata.lookup import child, entries, items, text
-from overlay_runtime.userdata.model import Block
 from overlay_runtime.userdata.network import check_network
 from overlay_runtime.userdata.schema import TOP
 from overlay_runtime.userdata.steps import check_stages
@@ -21,67 +19,46 @@ from overlay_runtime.userdata.walk import check
 EXAMPLE_SECRET = "change-me: openssl rand -hex 32"
 """The secret of `examples/user-data.yaml`: works, and everybody knows it."""
 
-_OTHER_KEYS = Block(tuple(key for key in TOP.keys if key.name != "overlay"), TOP.what)
-
 
 def findings(text: str, file: str) -> list[Finding]:
     """Return everything that can be said about a file, in its order. Never raises."""
+    header = header_problem(text, file)
+    found = [_finding(rules.HEADER, header)] if header else []
     try:
-        top = read_document(text, file)
+        found += _about(read_document(text, file), file)
     except ConfigError as error:
-        syntax = [_finding(rules.SYNTAX, problem) for problem in error.problems]
-        return _ordered([*_header(text, file), *syntax])
-    return _ordered([*_header(text, file), *_overlay(text, file), *_about(top, text, file)])
-
-
-def _ordered(found: list[Finding]) -> list[Finding]:
+        found += [_finding(rules.SYNTAX, problem) for problem in error.problems]
     return sorted(dict.fromkeys(found), key=lambda one: one.order)
 
 
-def _header(text: str, file: str) -> Iterator[Finding]:
-    if text.split("\n", 1)[0].rstrip() != HEADER:
-        try:
-            parse_user_data(text, file)
-        except ConfigError as error:
-            for problem in error.problems:
-                yield _finding(rules.HEADER, problem)
-
-
-def _overlay(text: str, file: str) -> Iterator[Finding]:
-    """What the agent itself would say of the overlay block; without a header it reads nothing."""
-    with_header = text.split("\n", 1)[0].rstrip() == HEADER
-    # One line more, and all lines one further down: without a header they are put right again.
-    whole = text if with_header else f"{HEADER}\n{text}"
-    for problem in overlay_problems(whole, file):
-        at = problem.position
-        place = at if with_header else Position(at.file, max(1, at.line - 1), at.column)
-        moved = Problem(place, problem.found, problem.expected, problem.remedy)
-        yield _finding(rules.OVERLAY, moved)
-
-
-def _about(top: Value, text: str, file: str) -> Iterator[Finding]:
+def _about(top: Value, file: str) -> Iterator[Finding]:
+    overlay, problems = _overlay(top, file)
+    for problem in problems:
+        yield _finding(rules.OVERLAY, problem)
     if not isinstance(top.data, dict):
         return
-    overlay = _config(text, file)
-    misspelt = {p.position for p in overlay_problems(text, file)}
-    for finding in check(top, _OTHER_KEYS):
-        if finding.position not in misspelt and "`overlay`" not in finding.found:
+    named = {problem.position for problem in problems}
+    others = {name: entry for name, entry in top.data.items() if name != BLOCK}
+    for finding in check(Value(others, top.position), TOP):
+        if finding.position not in named:  # a misspelt `overlay` is one problem, not two
             yield finding
     yield from check_stages(top)
     yield from check_network(top, overlay)
     yield from _warnings(top, file)
 
 
-def _config(text: str, file: str) -> OverlayConfig | None:
+def _overlay(top: Value, file: str) -> tuple[OverlayConfig | None, list[Problem]]:
+    """Return the overlay block as the agent would read it, and what it would say against it."""
     try:
-        return parse_user_data(text, file).overlay
-    except ConfigError:
-        return None
+        data = user_data(top, file)
+    except ConfigError as error:
+        return None, list(error.problems)
+    return data.overlay, kubernetes_problems(data)
 
 
 def _warnings(top: Value, file: str) -> Iterator[Finding]:
-    block = child(top, "overlay")
-    if "overlay" not in entries(top):
+    block = child(top, BLOCK)
+    if BLOCK not in entries(top):
         yield Finding(rules.NO_OVERLAY, Position(file, 1, 1), "no `overlay:` block: hosts bring "
                       "up no overlay", "one", "add it, or give a `cidata` volume")  # fmt: skip
     secret, insecure = child(block, "secret"), child(block, "insecure")

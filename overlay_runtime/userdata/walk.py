@@ -30,6 +30,13 @@ from overlay_runtime.userdata.model import (
 
 _OCTAL = re.compile(r"0o?([0-7]+)")
 _LOOKS_OCTAL = re.compile(r"[0-7]{3,4}")
+_BOOLEAN_WORDS = frozenset(
+    form
+    for word in ("y", "yes", "on", "n", "no", "off")
+    for form in (word, word.capitalize(), word.upper())
+)
+"""What Kairos's YAML library takes for true and false even in quotes."""
+
 DROPPED = "Kairos would drop all stages of this file without a word"
 
 
@@ -95,11 +102,13 @@ def _fits(value: Value, kind: Kind) -> bool:
         case ListOf():
             return isinstance(value.data, tuple)
         case Boolean():
-            return isinstance(value.data, bool)
+            word = value.data if isinstance(value.data, str) else ""
+            return isinstance(value.data, bool) or word in _BOOLEAN_WORDS
         case FileMode():
             return not value.quoted and bool(re.match(r"[0-9]", value.written))
         case Number():
-            return isinstance(value.data, int) and not isinstance(value.data, bool)
+            whole = isinstance(value.data, float) and value.data.is_integer()
+            return whole or (isinstance(value.data, int) and not isinstance(value.data, bool))
         case Text():
             if kind.strict:
                 return isinstance(value.data, str)
@@ -135,10 +144,10 @@ def _scalar(value: Value, kind: Kind, place: _Place) -> Iterator[Finding]:
         case Number():
             if not _fits(value, kind):
                 yield _type(value, kind, place, "write a whole number without quotes")
-            elif not (isinstance(value.data, int) and kind.low <= value.data <= kind.high):
+            elif not (isinstance(value.data, int | float) and kind.low <= value.data <= kind.high):
                 yield _value(value, kind, place)
         case Boolean():
-            if not isinstance(value.data, bool):
+            if not _fits(value, kind):
                 yield _type(value, kind, place, "write true or false, without quotes")
 
 
@@ -147,7 +156,9 @@ def _mode(value: Value, place: _Place) -> Iterator[Finding]:
     words = value.written.replace("_", "")
     octal = _OCTAL.fullmatch(words)
     want = "permissions in octal, such as 0644"
-    if value.quoted or isinstance(value.data, bool | dict | tuple):
+    if isinstance(value.data, float):
+        yield Finding(rules.MODE, value.position, f"{place}: found {shown(value)}", want)
+    elif value.quoted or isinstance(value.data, bool | dict | tuple):
         yield _type(value, FileMode(), place, "write them without quotes, with a leading 0")
     elif octal:
         if int(octal[1], 8) > 0o7777:

@@ -151,6 +151,8 @@ STEP_CASES = [
     ("    - {name: a, commands: [a]}\n    - {commands: [b], after: [{name: a}]}\n", "7:38 after",
      "`name: FILE` at the top"),
     ("    - {layout: {device: {path: /dev/sda}}}\n", "6:8 kairos-step", "Kairos images alone"),
+    ("    - {users: {bob: {lock_passwd: {a: b}}}}\n", "6:35 stage-type", "true or false"),
+    ("    - {users: {bob: {lock_passwd: 'true'}}}\n", "6:35 stage-type", "without quotes"),
     ("    - {sysctl: [net.ipv4.ip_forward]}\n", "6:16 stage-type", "a mapping"),
 ]  # fmt: skip
 
@@ -170,6 +172,8 @@ def test_steps(lines: str, place: str, words: str) -> None:
         "{files: [{path: /x, permissions: 420, owner: 0, ownerstring: 'a:b'}]}",
         "{hostname: 'node-{{ trunc 4 .MachineID }}'}",
         "{if: '[ -e /x ]', commands: ['{{ range $i, $v := .Values.network }}{{ $v }}{{ end }}']}",
+        "{git: {url: 'http://x/y', path: /x, branch_only: 'yes'}}",
+        "{downloads: [{path: /x, url: 'http://x/y', permissions: 0644, timeout: 5.0}]}",
         "{environment: {A: 1, B: true}, environment_file: /etc/x}",
         "{users: {bob: {passwd: x, groups: [admin], uid: 1000}}}",
         "{modules: [br_netfilter], systemctl: {enable: [x], overrides: [{service: a}]}}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from overlay_runtime.userdata.model import (
+    NOTE_PREFIX,
     Anything,
     Block,
     Boolean,
@@ -19,7 +20,7 @@ from overlay_runtime.userdata.model import (
     Number,
     Text,
 )
-from overlay_runtime.userdata.schema import NOTE_PREFIX, TOP
+from overlay_runtime.userdata.schema import TOP
 from overlay_runtime.userdata.stages import STAGES
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -33,6 +33,8 @@ def _lines() -> Iterator[str]:
     for key in ours:
         yield f"## `{key.name}`\n"
         yield key.help + "\n"
+        if key.by is By.LATER:
+            yield "Checked. Kairos images act on it; images with the Debian base do not yet.\n"
         if key.name == "stages":
             yield from _stages()
         yield from _table(_below(key.name, key.kind))

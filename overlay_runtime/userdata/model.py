@@ -13,6 +13,9 @@ from typing import Any
 
 from overlay_runtime.config.document import Value
 
+NOTE_PREFIX = "x-"
+"""Top-level keys that start with it are the user's own notes."""
+
 
 class By(Enum):
     """Who acts on a key on a host with the Debian base."""
@@ -134,7 +137,6 @@ class Key:
     help: str
     default: object = None
     by: By = By.EDGE
-    required: bool = False
 
 
 def expected(kind: Kind) -> str:

@@ -11,9 +11,6 @@ from overlay_runtime.userdata.model import Block, By, Checked, Key
 from overlay_runtime.userdata.palette import STYLUS
 from overlay_runtime.userdata.stages import STAGES_KIND
 
-NOTE_PREFIX = "x-"
-"""Keys that start with it are the user's own notes."""
-
 
 def _overlay() -> Block:
     """The `overlay:` block, from the table that the agent reads it by."""

@@ -60,7 +60,7 @@ def _stage_name(stage: str, entry: Entry) -> Iterator[Finding]:
     if stage in STAGES:
         return
     close = suggestion(stage, STAGES)
-    remedy = f"did you mean `{close}`?" if close else "by hand: `edge-overlay stages run NAME`"
+    remedy = f"did you mean `{close}`?" if close else "by hand: `kairos-agent run-stage NAME`"
     shown = stage if re.fullmatch(r"[\w.-]{1,40}", stage) else "…"
     yield Finding(rules.NEVER_RUN if close else rules.CUSTOM_STAGE, entry.key,
                   f"no program runs a stage `{shown}`", "a stage of Kairos", remedy)  # fmt: skip

@@ -12,6 +12,7 @@ from overlay_runtime.config.document import Entry, Value, shown_key
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.model import (
+    NOTE_PREFIX,
     Anything,
     Block,
     Boolean,
@@ -208,7 +209,7 @@ def _unknown(name: str, entry: Entry, kind: Block, place: _Place) -> Iterator[Fi
     rule = rules.UNHEARD_OF if kind.open else rules.UNKNOWN_KEY
     remedy = f"did you mean `{close}`?" if close else ""
     if not place.path:
-        if name.startswith("x-"):
+        if name.startswith(NOTE_PREFIX):
             return
         if not close and isinstance(entry.value.data, dict | tuple):
             rule = rules.UNHEARD_OF  # Kairos's bundles and providers read blocks of their own

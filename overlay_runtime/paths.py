@@ -41,6 +41,19 @@ class Paths:
         return self.run_dir / "sources.json"
 
     @property
+    def volume(self) -> Path:
+        """Copies of the files of the `cidata` volume (0600), by their names; not there without one.
+
+        `user_data` is the file whose `overlay:` block counts; here is what stood on the volume,
+        for those who act on other keys."""
+        return self.run_dir / "volume"
+
+    @property
+    def notices(self) -> Path:
+        """What programs that run once have to tell (`notices.py`)."""
+        return self.run_dir / "notices"
+
+    @property
     def metrics(self) -> Path:
         """The metrics (0644) in Prometheus' text format."""
         return self.run_dir / "metrics.prom"

@@ -33,6 +33,8 @@ CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets i
                rules were loaded, by counter of firewall.nft (stranger, outside, flood)
     counters   {name: number since the agent's start}; counters.py says what each counts
     sources    overlay (the file of the overlay block), notes
+    notices    what others have to tell, by subject; in `status --json`, not in the file. Their
+               problems are among `problems`
 """
 
 from __future__ import annotations

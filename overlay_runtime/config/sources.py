@@ -46,6 +46,8 @@ class Choice:
     user_data: bytes | None = None
     others: dict[str, bytes] = field(default_factory=dict)
     """The volume's further files for cloud-init: meta-data and so on."""
+    volume: dict[str, bytes] = field(default_factory=dict)
+    """All files of the volume, for the stages and the network."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -84,7 +86,7 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
         choice.overlay, choice.origin = embedded, embedded_name
     if volume is None:
         return choice
-    choice.others = volume.files
+    choice.others = choice.volume = volume.files
     if volume.fault:
         choice.problems.append(f"the user-data volume {volume.device} can't be read: "
                                f"{volume.fault}")  # fmt: skip
@@ -170,6 +172,7 @@ def _write(choice: Choice, paths: Paths) -> None:
         paths.user_data.unlink(missing_ok=True)
     else:
         write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
+    _keep_volume(choice, paths)
     # Without user-data too: the problems say why there is none.
     sources = {
         "origin": choice.origin,
@@ -178,6 +181,17 @@ def _write(choice: Choice, paths: Paths) -> None:
         "problems": choice.problems,
     }
     write_atomic(paths.sources, json.dumps(sources).encode(), 0o644, sync=False)
+
+
+def _keep_volume(choice: Choice, paths: Paths) -> None:
+    """Copy the volume's files for those who act on them: it may be unplugged any time."""
+    if paths.volume.exists():
+        shutil.rmtree(paths.volume)
+    if not choice.volume:
+        return
+    paths.volume.mkdir(mode=0o700)
+    for name, data in choice.volume.items():
+        write_atomic(paths.volume / name, data, 0o600, sync=False)
 
 
 def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | None) -> None:

@@ -214,3 +214,17 @@ def test_a_volume_that_is_gone_leaves_nothing_behind(root: _Root) -> None:
     root.gather()
     assert root.vni() == 1
     assert not (root.path / "var/lib/cloud/seed/nocloud/network-config").exists()
+
+
+def test_the_volumes_files_are_kept_for_stages_and_network(root: _Root) -> None:
+    root.embedded(BLOCK.format(vni=1))
+    root.volume(user_data="#cloud-config\nstages: {}\n", network_config="version: 2\n")
+    root.gather()
+    kept = {path.name: path.read_text() for path in root.paths.volume.iterdir()}
+    assert kept == {"user-data": "#cloud-config\nstages: {}\n", "network-config": "version: 2\n"}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in root.paths.volume.iterdir()}
+    assert modes == {0o600}
+    for path in sorted((root.path / "dev/disk/by-label").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    root.gather()
+    assert not root.paths.volume.exists(), "the volume is gone"

@@ -34,7 +34,7 @@ class Guest:
         self.account = account
         self.directory = segment.directory / machine.name
         self.directory.mkdir(exist_ok=True)
-        self._tap = segment.add_tap()
+        self._taps = [segment.add_tap() for _ in machine.macs]
         self._boots = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
@@ -52,7 +52,7 @@ class Guest:
         self._boots += 1
         control = self.directory / "qmp"
         control.unlink(missing_ok=True)
-        words = self.machine.words(self.directory, self._tap, self.console, control)
+        words = self.machine.words(self.directory, self._taps, self.console, control)
         self._powered_at = time.monotonic()
         self._process = start(self.segment.words(*words), self.directory / "qemu.log")
         self._qmp = wait_until("QEMU's control socket", lambda: self._connect(control), 20)
@@ -68,18 +68,18 @@ class Guest:
             self._process.wait()
             self._process = None
 
-    def set_cable(self, plugged: bool) -> None:
-        """Take the guest's carrier away, or give it back."""
+    def set_cable(self, plugged: bool, number: int = 0) -> None:
+        """Take the carrier of one of the guest's NICs away, or give it back."""
         assert self._qmp
-        self._qmp.execute("set_link", name="nic", up=plugged)
+        self._qmp.execute("set_link", name=f"nic{number or ''}", up=plugged)
 
     def seconds_since_power_on(self) -> float:
         """Seconds since `power_on`."""
         return time.monotonic() - self._powered_at
 
     def address(self) -> IPv4Address | None:
-        """Its physical address by the DHCP server's present leases."""
-        return self.segment.lease(self.machine.mac)
+        """Its static physical address, else that of the DHCP server's present leases."""
+        return self.machine.address or self.segment.lease(self.machine.mac)
 
     def wait_for_shell(self, limit_s: float = BOOT_LIMIT_S) -> Remote:
         """Wait until it answers by SSH at its physical address."""

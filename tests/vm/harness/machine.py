@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +22,18 @@ VARIABLES = {"uefi": "OVMF_VARS_4M.fd", "secure-boot": "OVMF_VARS_4M.ms.fd"}
 
 @dataclass(frozen=True)
 class Machine:
-    """The hardware of one guest; `volumes` are further disks, an `.iso` among them a CD."""
+    """The hardware of one guest; `volumes` are further disks, an `.iso` among them a CD.
+
+    `address`: where it is to be reached if its user-data gives it a static address.
+    """
 
     name: str
     iso: Path
     firmware: Firmware = "bios"
     medium: Medium = "cd"
     nic: NicModel = "virtio-net-pci"
+    further_nics: tuple[NicModel, ...] = ()
+    address: IPv4Address | None = None
     volumes: tuple[Path, ...] = ()
     memory_mib: int = 1536
 
@@ -37,9 +44,18 @@ class Machine:
 
     @property
     def mac(self) -> str:
-        """The NIC's MAC address: QEMU's prefix and something of the name."""
-        tail = hashlib.sha256(self.name.encode()).digest()[:3]
-        return ":".join(f"{byte:02x}" for byte in b"\x52\x54\x00" + tail)
+        """The first NIC's MAC address: QEMU's prefix and something of the name."""
+        return self.macs[0]
+
+    @property
+    def macs(self) -> tuple[str, ...]:
+        """The MAC address of each NIC, by the name and the NIC's number."""
+
+        def mac(number: int) -> str:
+            tail = hashlib.sha256((self.name + number * "+").encode()).digest()[:3]
+            return ":".join(f"{byte:02x}" for byte in b"\x52\x54\x00" + tail)
+
+        return tuple(mac(number) for number in range(1 + len(self.further_nics)))
 
     def variables(self, directory: Path) -> Path | None:
         """This guest's own UEFI variable store, made from Debian's at the first boot."""
@@ -50,16 +66,21 @@ class Machine:
             store.write_bytes((_OVMF / VARIABLES[self.firmware]).read_bytes())
         return store
 
-    def words(self, directory: Path, tap: str, console: Path, control: Path) -> list[str]:
-        """QEMU's command line. Software emulation: CI's /dev/kvm exists and does not work."""
+    def words(
+        self, directory: Path, taps: Sequence[str], console: Path, control: Path
+    ) -> list[str]:
+        """QEMU's command line, with a tap device for each NIC. Software emulation: CI's /dev/kvm
+        exists and does not work."""
         words = ["qemu-system-x86_64", "-name", self.name, "-uuid", self.uuid]
         words += ["-accel", "tcg,thread=multi,tb-size=256", "-smp", "1"]
         words += ["-m", str(self.memory_mib), "-nodefaults", "-no-user-config", "-display", "none"]
         words += ["-vga", "std", "-rtc", "base=utc", "-device", "virtio-rng-pci"]
         words += ["-serial", f"file:{console}"]
         words += ["-qmp", f"unix:{control},server=on,wait=off"]
-        words += ["-netdev", f"tap,id=cable,ifname={tap},script=no,downscript=no"]
-        words += ["-device", f"{self.nic},netdev=cable,id=nic,mac={self.mac}"]
+        for number, model in enumerate((self.nic, *self.further_nics)):
+            end = f"{number or ''}"
+            words += ["-netdev", f"tap,id=cable{end},ifname={taps[number]},script=no,downscript=no"]
+            words += ["-device", f"{model},netdev=cable{end},id=nic{end},mac={self.macs[number]}"]
         return words + self._firmware(directory) + self._boot_medium() + self._volumes()
 
     def _firmware(self, directory: Path) -> list[str]:

@@ -12,14 +12,22 @@ _VFAT_KIB = 2048
 _SUFFIX = {"iso9660": "iso", "vfat": "img"}
 
 
-def cidata(directory: Path, kind: FileSystem, user_data: str, meta_data: str = "") -> Path:
-    """Make a volume labelled `cidata` with these two files; returns the image's path.
+def cidata(
+    directory: Path,
+    kind: FileSystem,
+    user_data: str,
+    meta_data: str = "",
+    network_config: str | None = None,
+) -> Path:
+    """Make a volume labelled `cidata` with these files; returns the image's path.
 
     https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html
     """
     content = directory / f"cidata-{kind}"
     content.mkdir(parents=True, exist_ok=True)
     files = {"user-data": user_data, "meta-data": meta_data}
+    if network_config is not None:
+        files["network-config"] = network_config
     for name, text in files.items():
         (content / name).write_text(text)
     image = directory / f"cidata.{_SUFFIX[kind]}"

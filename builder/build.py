@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from builder import process
+from builder.artifact import Artifact
 from builder.bake.layer import make_edge_layer
 from builder.bake.vendor import vendored_dependencies
 from builder.base import archive, debian
@@ -29,16 +29,6 @@ from builder.workspace import (
 _EDGE_BYTES = 64 << 20
 _ISO_BYTES = 320 << 20
 _OCI_BYTES = 320 << 20
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A finished output: its file, size in bytes, SHA-256."""
-
-    kind: str
-    where: str
-    size: int
-    sha256: str
 
 
 def build(plan: Plan, progress: Progress) -> list[Artifact]:
@@ -142,19 +132,15 @@ def _outputs(
             template = iso_template(base, plan.iso, size, cache, work, state.date, log)
             step.note = "frame from cache" if template.was_cached else "frame made by xorriso"
             checksum = iso.write_iso(template, layer, plan.iso_path)
-        made.append(_artifact("iso", plan.iso_path, checksum))
+        made.append(Artifact.of("iso", plan.iso_path, checksum))
     if "oci" in plan.formats:
         with progress.step(f"OCI archive {plan.oci_path}") as step:
             lower, was_cached = oci.base_layer(base, cache, log)
             step.note = "base layer from cache" if was_cached else "base layer made"
             layers = [lower, oci.edge_layer(layer, work, log)]
             checksum = oci.write_archive(layers, plan.tag, plan.oci_path, state.date)
-        made.append(_artifact("oci", plan.oci_path, checksum))
+        made.append(Artifact.of("oci", plan.oci_path, checksum))
     if plan.load:
         with progress.step(f"Loading {plan.tag} into Docker") as step:
             step.note = oci.load_into_docker(plan.oci_path, plan.tag)
     return made
-
-
-def _artifact(kind: str, path: Path, checksum: str) -> Artifact:
-    return Artifact(kind, str(path), path.stat().st_size, checksum)

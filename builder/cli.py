@@ -20,7 +20,8 @@ from typing import Any
 import click
 
 from builder import __version__
-from builder.build import Artifact, build
+from builder.artifact import Artifact
+from builder.build import build
 from builder.cache import Cache
 from builder.config import FORMATS, KEYS, checked, defaults, read_config
 from builder.errors import (
@@ -29,6 +30,8 @@ from builder.errors import (
     InterruptedBuildError,
     OutputError,
 )
+from builder.kairos.build import build_kairos
+from builder.kairos.plan import make_kairos_plan
 from builder.plan import DAY_S, make_plan
 from builder.progress import Progress
 from builder.validate.commands import init, schema, validate
@@ -37,14 +40,14 @@ _EXIT_CODES = """\b
 Exit codes (sysexits(3)):
   0    built
   2    wrong use of the command line
-  65   user-data or edge.yaml is wrong: mend the file
-  66   a file that you named can't be read
-  69   a tool, the Debian mirror, PyPI or Docker is missing
+  65   user-data, edge.yaml or the base is wrong: mend it
+  66   a file or an image that you named isn't there
+  69   a tool, the Debian mirror, PyPI, Docker or a registry is missing
   70   a tool failed, or a bug: see the log
   73   the output can't be written
   74   the disk is full
   75   another build is using the same output or cache: try again
-  77   needs root
+  77   needs root, or a login at the registry
   130  interrupted
 """
 
@@ -57,6 +60,18 @@ come up with the bridge scbr-100, where each keeps its address for ever.
   edge-build image --user-data user-data.yaml
   edge-build image --user-data user-data.yaml --format iso --format oci --load
   edge-build image --config edge.yaml --hostname shop-17 --name shop-17
+  edge-build image --user-data user-data.yaml --base oci-archive:kairos.tar
+
+With --base, any Kairos image is the base instead of Debian. It is named as in
+containers-transports(5):
+
+\b
+  REF               the Docker daemon's image, else pulled from its registry
+  docker:REF        always pulled (with the credentials of `docker login`)
+  docker-daemon:REF never pulled
+  oci-archive:FILE  an OCI archive, or what `docker save` wrote: no daemon
+  oci:DIR           an OCI layout: no daemon
+  dir:DIR           a root file system as it lies there: no daemon
 
 The first build takes about a minute and needs root (mmdebstrap makes a Debian tree); later ones
 take seconds. Values are taken from flags first, then edge.yaml, then defaults.
@@ -113,10 +128,12 @@ def _help(key: str) -> str:
 @click.option("--name", metavar="NAME", help=_help("name"))
 @click.option("--cidr", metavar="CIDR", help=_help("cidr"))
 @click.option("--hostname", metavar="NAME", help=_help("hostname"))
+@click.option("--base", metavar="IMAGE", help=_help("base.image"))
 @click.option("--mirror", metavar="URL", help=_help("base.mirror"))
 @click.option("--package", "packages", multiple=True, metavar="NAME", help=_help("base.packages"))
 @click.option("--tag", metavar="REF", help=_help("oci.tag"))
 @click.option("--load", is_flag=True, default=None, help=_help("oci.load") + " (implies oci)")
+@click.option("--push", is_flag=True, default=None, help=_help("oci.push") + " (implies oci, load)")
 @click.option(
     "--cache-dir",
     type=_CACHE,
@@ -132,20 +149,30 @@ def image(**flags: Any) -> None:
     progress = Progress(quiet=bool(flags["quiet"]))
     started = time.monotonic()
     os.umask(0o022)
-    plan = make_plan(_settings(flags), flags["cache_dir"], 0.0 if flags["refresh"] else DAY_S)
-    for warning in plan.warnings:
-        progress.warn(warning)
-    artifacts = build(plan, progress)
+    settings, given = _settings(flags)
+    if settings["base.image"] is not None:
+        kairos = make_kairos_plan(settings, given, flags["cache_dir"])
+        _warn(kairos.warnings, progress)
+        artifacts = build_kairos(kairos, progress)
+    else:
+        plan = make_plan(settings, flags["cache_dir"], 0.0 if flags["refresh"] else DAY_S)
+        _warn(plan.warnings, progress)
+        artifacts = build(plan, progress)
     if flags["as_json"]:
         click.echo(json.dumps([vars(artifact) for artifact in artifacts], indent=1))
     _summary(artifacts, time.monotonic() - started, progress)
 
 
-def _settings(flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags over edge.yaml over defaults."""
+def _warn(warnings: tuple[str, ...], progress: Progress) -> None:
+    for warning in warnings:
+        progress.warn(warning)
+
+
+def _settings(flags: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Flags over edge.yaml over defaults, and which keys somebody set."""
     settings = defaults()
-    if flags["config"] is not None:
-        settings |= read_config(Path(flags["config"]))
+    read = read_config(Path(flags["config"])) if flags["config"] is not None else {}
+    settings |= read
     given = {
         "user-data": flags["user_data"],
         "formats": tuple(dict.fromkeys(flags["formats"])) or None,
@@ -153,15 +180,15 @@ def _settings(flags: dict[str, Any]) -> dict[str, Any]:
         "name": flags["name"],
         "cidr": flags["cidr"],
         "hostname": flags["hostname"],
+        "base.image": flags["base"],
         "base.mirror": flags["mirror"],
         "base.packages": flags["packages"] or None,
         "oci.tag": flags["tag"],
         "oci.load": flags["load"],
+        "oci.push": flags["push"],
     }
-    for name, value in given.items():
-        if value is not None:
-            settings[name] = checked(name, value)
-    return settings
+    flagged = {name: checked(name, value) for name, value in given.items() if value is not None}
+    return settings | flagged, set(read) | set(flagged)
 
 
 def _summary(artifacts: list[Artifact], seconds: float, progress: Progress) -> None:

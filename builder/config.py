@@ -87,6 +87,7 @@ _HOSTNAME = _text(
     r"(?=.{1,64}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*",
     "a host name (RFC 1123) such as shop-17",
 )
+_BASE = _text(r"\S(.*\S)?", "a base image, such as quay.io/kairos/debian:… or oci-archive:FILE.tar")
 _ARGUMENT = _text(r"[^\s\"'$;{}\\]+", "a list of kernel arguments, each without spaces or quotes")
 
 
@@ -106,6 +107,12 @@ KEYS: dict[str, Key] = {
     "name": Key(_NAME, "edge-installer", "file name of the images, without suffix"),
     "cidr": Key(_cidr, None, "overlay network; wins over `overlay.cidr` in user-data"),
     "hostname": Key(_HOSTNAME, None, "host name; wins over `hostname` in user-data"),
+    "base.image": Key(
+        _BASE,
+        None,
+        "a Kairos image instead of the Debian base: REF, docker-daemon:REF, docker:REF, "
+        "oci-archive:FILE, oci:DIR or dir:DIR",
+    ),
     "base.suite": Key(_WORD, "trixie", "Debian suite"),
     "base.mirror": Key(_URL, "http://deb.debian.org/debian", "Debian archive"),
     "base.security-mirror": Key(
@@ -121,10 +128,13 @@ KEYS: dict[str, Key] = {
     "iso.menu-timeout": Key(_seconds, 3, "seconds that the boot menu waits"),
     "oci.tag": Key(_TAG, "edge-installer:latest", "reference of the OCI image"),
     "oci.load": Key(_flag, False, "load the OCI image into the Docker daemon"),
+    "oci.push": Key(_flag, False, "push the OCI image to the registry that its reference names"),
 }
 """Every key by its dotted name; the single source of edge.yaml."""
 
 _PATHS = ("user-data", "output")
+_PATH_PREFIXES = ("oci-archive", "oci", "dir")
+"""Of `base.image`: what stands behind them is a path."""
 
 
 def defaults() -> dict[str, Any]:
@@ -169,6 +179,10 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in _PATHS:
         if values.get(name):
             values[name] = str(path.parent / values[name])
+    if base := values.get("base.image"):
+        prefix, colon, rest = base.partition(":")
+        if colon and prefix in _PATH_PREFIXES:
+            values["base.image"] = f"{prefix}:{path.parent / rest}"
     return values
 
 

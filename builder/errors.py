@@ -43,6 +43,32 @@ class InputError(BuildError):
         self.problems = tuple(problems)
 
 
+class UnfitBaseError(InputError):
+    """The base image can't be used: another architecture, or something in it is missing."""
+
+
+class NotKairosError(UnfitBaseError):
+    """The base image is no Kairos image."""
+
+
+class UnknownImageError(BuildError):
+    """Neither the Docker daemon nor the registry knows the image."""
+
+    exit_code = 66  # EX_NOINPUT
+
+
+class CredentialsError(BuildError):
+    """The registry wants a login, or refuses the one it got."""
+
+    exit_code = 77  # EX_NOPERM
+
+
+class DroppedError(BuildError):
+    """What was written lacks something that was asked for."""
+
+    exit_code = 70  # EX_SOFTWARE
+
+
 class MissingFileError(BuildError):
     """A file that the user named can't be read."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,16 +54,11 @@ class Plan:
 
 def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float) -> Plan:
     """Settings (every key of `config.KEYS`) → plan; raises InputError or MissingFileError."""
-    text: str | None = None
-    warnings: tuple[str, ...] = ()
-    if settings["user-data"] is not None:
-        path = Path(settings["user-data"])
-        embedded = load_user_data(path, settings["cidr"], settings["hostname"])
-        text, warnings = embedded.text, embedded.warnings
-    elif settings["cidr"] is not None or settings["hostname"] is not None:
-        raise InputError("--cidr and --hostname need a user-data file", "add --user-data FILE")
-    else:
+    text, warnings = read_user_data(settings)
+    if text is None:
         warnings = ("no --user-data: the hosts take all of it from a `cidata` volume",)
+    if settings["oci.push"]:
+        raise InputError("--push is for a Kairos base (--base IMAGE)", "or: --load, docker push")
     load = settings["oci.load"]
     formats = tuple(dict.fromkeys([*settings["formats"], *(["oci"] if load else [])]))
     return Plan(
@@ -75,7 +71,7 @@ def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float
             kernel_arguments=settings["iso.kernel-arguments"],
             timeout_s=settings["iso.menu-timeout"],
         ),
-        tag=_with_version(settings["oci.tag"]),
+        tag=with_version(settings["oci.tag"]),
         load=load,
         cache_dir=Path(cache_dir).resolve(),
         archive_max_age_s=archive_max_age_s,
@@ -83,7 +79,18 @@ def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float
     )
 
 
-def _with_version(reference: str) -> str:
+def read_user_data(settings: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """The user-data to embed, None without a file, and what the user should know about it."""
+    if settings["user-data"] is not None:
+        path = Path(settings["user-data"])
+        embedded = load_user_data(path, settings["cidr"], settings["hostname"])
+        return embedded.text, embedded.warnings
+    if settings["cidr"] is not None or settings["hostname"] is not None:
+        raise InputError("--cidr and --hostname need a user-data file", "add --user-data FILE")
+    return None, ()
+
+
+def with_version(reference: str) -> str:
     """`docker load` wants `NAME:TAG`; a colon before a slash is a registry's port."""
     return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
 

@@ -31,6 +31,10 @@ PACKAGE_OF = {
     "mcopy": "mtools",
     "mmd": "mtools",
     "gpgv": "gpgv",
+    "grub-mkimage": "grub-common",
+    "tar2sqfs": "squashfs-tools-ng",
+    "unsquashfs": "squashfs-tools",
+    "zstd": "zstd",
 }
 """Debian package that has each tool the builder runs."""
 
@@ -170,6 +174,42 @@ def piped(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
             raise
         finally:
             process.stdout.close()
+    if status:
+        said = log.read_bytes()[before:].decode(errors="replace").splitlines()
+        full = any(_DISK_FULL in line for line in said)
+        _raise_failure(words[0], status, said[-TAIL_LINES:], log, full)
+
+
+@contextlib.contextmanager
+def fed(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
+    """Run a tool and write to its standard input inside the block; its messages go to `log`.
+
+    Raises ToolFailedError or DiskFullError at the block's end if the tool failed, also when it
+    stopped reading because of that. If the block itself fails, the tool is ended with it.
+    """
+    words = [str(word) for word in argv]
+    with log.open("ab") as record:
+        record.write(f"+ {shlex.join(words)}\n".encode())
+        record.flush()
+        before = record.tell()
+        process = subprocess.Popen(
+            [*_prefix(apart=False), *words],
+            stdin=subprocess.PIPE,
+            stdout=record,
+            stderr=record,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                yield process.stdin
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            status = process.wait()
+        except BaseException:
+            _end_group(process)
+            raise
     if status:
         said = log.read_bytes()[before:].decode(errors="replace").splitlines()
         full = any(_DISK_FULL in line for line in said)

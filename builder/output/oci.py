@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 from builder import __version__, process
 from builder.base.debian import BaseFiles
+from builder.blob import Blob
 from builder.cache import Cache, file_digest
 from builder.errors import UnavailableError
 from builder.output.checksum import checksummed_file, read_checksum
@@ -28,7 +29,9 @@ TOOLS = ("sqfs2tar", "mksquashfs", "setpriv")
 _CHUNK = 1 << 20
 _GZIP_LEVEL = 6
 
-_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+"""Of a layer without compression; `+gzip` and `+zstd` behind it name one."""
+
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
@@ -46,7 +49,11 @@ class Layer:
     @property
     def descriptor(self) -> dict[str, Any]:
         """As the manifest names it."""
-        return {"mediaType": _LAYER_TYPE, "digest": f"sha256:{self.digest}", "size": self.size}
+        return {
+            "mediaType": f"{LAYER_TYPE}+gzip",
+            "digest": f"sha256:{self.digest}",
+            "size": self.size,
+        }
 
 
 def base_layer(base: BaseFiles, cache: Cache, log: Path) -> tuple[Layer, bool]:
@@ -86,14 +93,27 @@ def _convert(squashfs: Path, target: Path, log: Path) -> Layer:
 
 def write_archive(layers: list[Layer], tag: str, final: Path, epoch: int) -> str:
     """Write the archive and its `.sha256`, whole or not at all; returns its SHA-256."""
-    config = _json(_image_config(layers, epoch))
-    config_digest = hashlib.sha256(config).hexdigest()
-    manifest = _json(
+    blobs = {layer.digest: Blob(layer.path, 0, layer.size) for layer in layers}
+    descriptors = [layer.descriptor for layer in layers]
+    return write_blobs(to_json(_image_config(layers, epoch)), descriptors, blobs, tag, final, epoch)
+
+
+def write_blobs(
+    config: bytes,
+    layers: list[dict[str, Any]],
+    blobs: Mapping[str, Blob],
+    tag: str,
+    final: Path,
+    epoch: int,
+) -> str:
+    """Write an archive of `config` and the layers of these descriptors, whose bytes are `blobs`
+    by their digests (hex). Returns the archive's SHA-256, which its `.sha256` holds too."""
+    manifest = to_json(
         {
             "schemaVersion": 2,
             "mediaType": _MANIFEST_TYPE,
             "config": _descriptor(_CONFIG_TYPE, config),
-            "layers": [layer.descriptor for layer in layers],
+            "layers": layers,
         }
     )
     named = {
@@ -105,13 +125,8 @@ def write_archive(layers: list[Layer], tag: str, final: Path, epoch: int) -> str
         "mediaType": _INDEX_TYPE,
         "manifests": [{**_descriptor(_MANIFEST_TYPE, manifest), "annotations": named}],
     }
-    docker_save = [
-        {
-            "Config": f"blobs/sha256/{config_digest}",
-            "RepoTags": [tag],
-            "Layers": [f"blobs/sha256/{layer.digest}" for layer in layers],
-        }
-    ]
+    names = [f"blobs/{layer['digest'].replace(':', '/')}" for layer in layers]
+    docker_save = [{"Config": f"blobs/sha256/{sha256(config)}", "RepoTags": [tag], "Layers": names}]
     with (
         checksummed_file(final) as path,
         tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar,
@@ -119,12 +134,12 @@ def write_archive(layers: list[Layer], tag: str, final: Path, epoch: int) -> str
         for directory in ("blobs", "blobs/sha256"):
             _add_directory(tar, directory, epoch)
         for content in (config, manifest):
-            _add(tar, f"blobs/sha256/{hashlib.sha256(content).hexdigest()}", content, epoch)
-        for layer in layers:
-            _add_file(tar, f"blobs/sha256/{layer.digest}", layer.path, epoch)
-        _add(tar, "index.json", _json(index), epoch)
-        _add(tar, "manifest.json", _json(docker_save), epoch)
-        _add(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}), epoch)
+            _add(tar, f"blobs/sha256/{sha256(content)}", content, epoch)
+        for digest, blob in blobs.items():
+            _add_blob(tar, f"blobs/sha256/{digest}", blob, epoch)
+        _add(tar, "index.json", to_json(index), epoch)
+        _add(tar, "manifest.json", to_json(docker_save), epoch)
+        _add(tar, "oci-layout", to_json({"imageLayoutVersion": "1.0.0"}), epoch)
     return read_checksum(final)
 
 
@@ -191,12 +206,17 @@ def _docker_client() -> Iterator[Any]:
         client.close()
 
 
+def sha256(content: bytes) -> str:
+    """SHA-256 (hex)."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    sha = hashlib.sha256(content).hexdigest()
-    return {"mediaType": media_type, "digest": f"sha256:{sha}", "size": len(content)}
+    return {"mediaType": media_type, "digest": f"sha256:{sha256(content)}", "size": len(content)}
 
 
-def _json(value: Any) -> bytes:
+def to_json(value: Any) -> bytes:
+    """JSON without spaces, keys sorted: the same value gives the same digest."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
@@ -220,8 +240,8 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, epoch: int) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
-def _add_file(tar: tarfile.TarFile, name: str, path: Path, epoch: int) -> None:
+def _add_blob(tar: tarfile.TarFile, name: str, blob: Blob, epoch: int) -> None:
     info = _info(name, epoch)
-    info.size = path.stat().st_size
-    with path.open("rb") as stream:
+    info.size = blob.size
+    with blob.open() as stream:
         tar.addfile(info, stream)

@@ -1,0 +1,126 @@
+"""The edge layer of a Kairos image: one tar, the same bytes whichever way it is added."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from builder import __version__
+from builder.bake.layer import RUNTIME_HOME, copy_runtime, set_modes
+from builder.kairos.check import KairosBase
+from builder.kairos.tree import Tree
+from builder.templates import TEMPLATES, render_tree
+
+COMMAND = Path("usr/bin/edge-overlay")
+USER_DATA = RUNTIME_HOME / "user-data"
+DEBIAN_ONLY = TEMPLATES / "debian-only.txt"
+_SHEBANG = b"#!/usr/bin/python3 "
+_GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class EdgeLayer:
+    """The layer as `tar` and as `packed` (gzip), and the digests (hex) of both."""
+
+    tar: Path
+    packed: Path
+    diff_id: str
+    digest: str
+
+    @contextmanager
+    def open_tar(self) -> Iterator[IO[bytes]]:
+        """The tar as a stream."""
+        with self.tar.open("rb") as stream:
+            yield stream
+
+
+def make_kairos_layer(
+    user_data: str | None, vendor: Path, base: KairosBase, below: Tree, work: Path
+) -> EdgeLayer:
+    """Make the layer in `work`, for a base whose file system is `below`.
+
+    Files have owner root, explicit modes and the base's time. Only directories that the base
+    hasn't got are in it: its own keep their modes.
+    """
+    tree = work / "edge"
+    tree.mkdir()
+    _fill(tree, user_data, vendor, base)
+    tar = work / "edge-layer.tar"
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as made:
+        for path in sorted(tree.rglob("*")):
+            name = str(path.relative_to(tree))
+            if not (path.is_dir() and not path.is_symlink() and below.resolve(name) is not None):
+                _add(made, path, name, base.time)
+    packed = work / "edge-layer.tar.gz"
+    with (
+        tar.open("rb") as plain,
+        packed.open("wb") as raw,
+        gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as stream,
+    ):
+        shutil.copyfileobj(plain, stream)
+    return EdgeLayer(tar, packed, _sha256(tar), _sha256(packed))
+
+
+def edge_tree(target: Path, values: dict[str, Any]) -> None:
+    """What every base gets, without what is Debian's alone, and what is Kairos's alone."""
+    render_tree(TEMPLATES / "edge", target, values)
+    for line in DEBIAN_ONLY.read_text().splitlines():
+        if line and not line.startswith("#"):
+            path = target / line
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in sorted(target.rglob("*"), reverse=True):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+            folder.rmdir()
+    render_tree(TEMPLATES / "edge-kairos", target, values)
+
+
+def _fill(tree: Path, user_data: str | None, vendor: Path, base: KairosBase) -> None:
+    edge_tree(tree, {"version": __version__})
+    home = tree / RUNTIME_HOME
+    copy_runtime(home / "overlay_runtime")
+    shutil.copytree(vendor, home / "vendor")
+    about = {"edge-build": __version__, "kairos": base.release}
+    (home / "image.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    _set_interpreter(tree / COMMAND, base.python)
+    set_modes(tree)
+    if user_data is not None:
+        embedded = tree / USER_DATA
+        embedded.write_text(user_data)
+        embedded.chmod(0o600)
+
+
+def _set_interpreter(command: Path, python: str) -> None:
+    text = command.read_bytes()
+    assert text.startswith(_SHEBANG), f"{command} starts otherwise"
+    command.write_bytes(text.replace(_SHEBANG, f"#!{python} ".encode(), 1))
+
+
+def _add(tar: tarfile.TarFile, path: Path, name: str, epoch: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.mtime = epoch
+    if path.is_symlink():
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
+        tar.addfile(info)
+        return
+    info.mode = path.stat().st_mode & 0o7777
+    if path.is_dir():
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+        return
+    content = path.read_bytes()
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,83 @@
+"""What a build from a Kairos base will do, decided and checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder.errors import InputError
+from builder.kairos.reference import BaseReference, parse_base
+from builder.output.iso_template import IsoOptions
+from builder.plan import read_user_data, with_version
+
+
+@dataclass(frozen=True)
+class KairosPlan:
+    """One `edge-build image --base …`, all decisions made.
+
+    `user_data` is the text to embed, None for an image without any. `load` and `push`: into the
+    Docker daemon, and from there to the registry that `tag` names.
+    """
+
+    base: BaseReference
+    user_data: str | None
+    formats: tuple[str, ...]
+    output: Path
+    name: str
+    iso: IsoOptions
+    tag: str
+    load: bool
+    push: bool
+    cache_dir: Path
+    warnings: tuple[str, ...]
+
+    @property
+    def iso_path(self) -> Path:
+        """Where the ISO goes."""
+        return self.output / f"{self.name}.iso"
+
+    @property
+    def oci_path(self) -> Path:
+        """Where the OCI archive goes."""
+        return self.output / f"{self.name}.oci.tar"
+
+    @property
+    def log_path(self) -> Path:
+        """Where all output of all tools goes; of the last build only."""
+        return self.output / f"{self.name}.log"
+
+
+def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: str) -> KairosPlan:
+    """Settings (every key of `config.KEYS`) → plan; `given` are the keys that somebody set.
+
+    Raises InputError or MissingFileError.
+    """
+    only_debian = sorted(key for key in given if key.startswith("base.") and key != "base.image")
+    if only_debian:
+        raise InputError(
+            f"{', '.join(only_debian)} is for the Debian base, and --base names a Kairos image",
+            "leave out one or the other; packages of a Kairos image are its Dockerfile's business",
+        )
+    text, warnings = read_user_data(settings)
+    if text is None:
+        warnings = ("no --user-data: the hosts take it from a `cidata` volume or from /oem",)
+    load, push = settings["oci.load"], settings["oci.push"]
+    formats = tuple(dict.fromkeys([*settings["formats"], *(["oci"] if load or push else [])]))
+    return KairosPlan(
+        base=parse_base(settings["base.image"]),
+        user_data=text,
+        formats=formats,
+        output=Path(settings["output"]).resolve(),
+        name=settings["name"],
+        iso=IsoOptions(
+            kernel_arguments=settings["iso.kernel-arguments"],
+            timeout_s=settings["iso.menu-timeout"],
+        ),
+        tag=with_version(settings["oci.tag"]),
+        load=load or push,
+        push=push,
+        cache_dir=Path(cache_dir).resolve(),
+        warnings=warnings,
+    )

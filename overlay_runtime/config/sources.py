@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from overlay_runtime.config.document import is_yaml
+from overlay_runtime.config.kairos import find_user_data, is_kairos
 from overlay_runtime.config.load import decode_text, fault_of
 from overlay_runtime.config.schema import HEADER, UserData, parse_user_data
 from overlay_runtime.config.volumes import Volume, find_volume
@@ -29,7 +30,6 @@ from overlay_runtime.paths import Paths
 
 log = logging.getLogger(__name__)
 
-CIDATA = "cidata:/user-data"
 _SEED = "var/lib/cloud/seed/nocloud"
 _UNFINISHED = (
     "the search for a user-data volume did not come to its end: unplug the disc or stick that "
@@ -61,8 +61,9 @@ def gather(root: str, paths: Paths, identity: str | None) -> Choice:
     choice = choose(None, embedded, name)
     choice.problems.append(_UNFINISHED)
     _store(choice, base, paths, identity)
+    kairos = is_kairos(base)
     try:
-        choice = choose(find_volume(base), embedded, name)
+        choice = choose(find_user_data(base) if kairos else find_volume(base), embedded, name)
     except Exception as error:  # noqa: BLE001 # told by its place: its message may hold the secret
         choice = choose(None, embedded, name)
         choice.problems.append(fault_of(error))
@@ -102,10 +103,10 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
         # Not the volume's meta-data: with its instance-id, which stays the same when user-data is
         # mended, cloud-init would hold the host for set up.
         choice.others = {k: v for k, v in volume.files.items() if k != "meta-data"}
-    parsed = _parse(data)
+    parsed = _parse(data, volume.origin)
     if isinstance(parsed, UserData):
         if parsed.overlay is not None or embedded is None:
-            choice.overlay, choice.origin = data, CIDATA
+            choice.overlay, choice.origin = data, volume.origin
         else:
             choice.notes.append(
                 f"the volume {volume.device} has no `overlay:` block: it is taken from "
@@ -113,7 +114,7 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
             )
     elif embedded is None or not _has_block(embedded):
         # Nothing to fall back on: the agent itself reports what is wrong with this file.
-        choice.overlay, choice.origin = data, CIDATA
+        choice.overlay, choice.origin = data, volume.origin
     else:
         choice.problems += [
             f"user-data of the volume {volume.device}: {problem.render()}" for problem in parsed
@@ -141,9 +142,9 @@ def _broken(data: bytes) -> bool:
     return data.startswith(header) and not is_yaml(data.decode("utf-8", errors="replace"))
 
 
-def _parse(data: bytes) -> UserData | tuple[Problem, ...]:
+def _parse(data: bytes, origin: str) -> UserData | tuple[Problem, ...]:
     try:
-        return parse_user_data(decode_text(data, CIDATA), CIDATA)
+        return parse_user_data(decode_text(data, origin), origin)
     except ConfigError as error:
         return error.problems
 
@@ -158,7 +159,7 @@ def _has_block(data: bytes) -> bool:
 def _store(choice: Choice, root: Path, paths: Paths, identity: str | None) -> None:
     try:
         _write(choice, paths)
-        if choice.user_data is not None:
+        if choice.user_data is not None and not is_kairos(root):  # it has no cloud-init
             _seed(root, choice.user_data, choice.others, identity)
     except OSError as error:
         log.error("user-data can't be copied: %s", error)

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 FILES = ("user-data", "meta-data", "network-config", "vendor-data")
 """What is taken from a volume; everything else on it is none of our business."""
 
+CIDATA = "cidata:/user-data"
 _LABELS = ("cidata", "CIDATA")
 _OPTIONS = "ro,nosuid,nodev,noexec"
 _FILE_SYSTEMS = ("iso9660", "vfat")
@@ -38,6 +39,8 @@ class Volume:
     device: str
     files: dict[str, bytes]
     fault: str | None = None
+    origin: str = CIDATA
+    """How messages call its user-data."""
 
 
 def find_volume(root: Path = Path("/")) -> Volume | None:

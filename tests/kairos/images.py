@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,14 @@ class Layout:
         """A layer from an uncompressed tar."""
         packed = self.path / "packed"
         whole = hashlib.sha256()
-        with tar.open("rb") as plain, packed.open("wb") as raw:
-            with gzip.GzipFile("", "wb", 1, raw, mtime=0) as stream:
-                while chunk := plain.read(1 << 20):
-                    whole.update(chunk)
-                    stream.write(chunk)
+        with (
+            tar.open("rb") as plain,
+            packed.open("wb") as raw,
+            gzip.GzipFile("", "wb", 1, raw, mtime=0) as stream,
+        ):
+            while chunk := plain.read(1 << 20):
+                whole.update(chunk)
+                stream.write(chunk)
         with packed.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         size = packed.stat().st_size
@@ -90,8 +94,6 @@ def archive(layout_path: Path, path: Path) -> Path:
 
 def directory(tar: Path, path: Path) -> Path:
     """A root file system, unpacked by tar(1)."""
-    import subprocess
-
     path.mkdir()
     words = ["tar", "--extract", "--numeric-owner", "--xattrs", "--xattrs-include=*"]
     subprocess.run([*words, "--file", tar, "--directory", path], check=True, timeout=120)

@@ -10,7 +10,8 @@ import pytest
 
 from overlay_runtime.config import sources
 from overlay_runtime.config.load import load
-from overlay_runtime.config.sources import CIDATA, gather
+from overlay_runtime.config.sources import gather
+from overlay_runtime.config.volumes import CIDATA
 from overlay_runtime.errors import ConfigError
 from overlay_runtime.paths import EMBEDDED, Paths, find_paths
 

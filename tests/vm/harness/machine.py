@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import uuid
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ class Machine:
     address: IPv4Address | None = None
     volumes: tuple[Path, ...] = ()
     memory_mib: int = 1536
+    root_key: Path | None = None
+    """Public key that may log in as root, given as a credential (systemd.system-credentials(7)) to
+    images whose users come from elsewhere."""
 
     @property
     def uuid(self) -> str:
@@ -81,6 +85,10 @@ class Machine:
             end = f"{number or ''}"
             words += ["-netdev", f"tap,id=cable{end},ifname={taps[number]},script=no,downscript=no"]
             words += ["-device", f"{model},netdev=cable{end},id=nic{end},mac={self.macs[number]}"]
+        if self.root_key:
+            key = base64.b64encode(self.root_key.read_bytes()).decode()
+            name = "io.systemd.credential.binary:ssh.authorized_keys.root"
+            words += ["-smbios", f"type=11,value={name}={key}"]
         return words + self._firmware(directory) + self._boot_medium() + self._volumes()
 
     def _firmware(self, directory: Path) -> list[str]:

@@ -5,8 +5,8 @@ FROM ${BASE}
 
 RUN apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-      ca-certificates debian-archive-keyring mmdebstrap mtools python3-venv \
-      squashfs-tools squashfs-tools-ng util-linux xorriso \
+      ca-certificates debian-archive-keyring grub-common grub-efi-amd64-bin grub-pc-bin \
+      mmdebstrap mtools python3-venv squashfs-tools squashfs-tools-ng util-linux xorriso zstd \
  && rm -rf /var/lib/apt/lists/*
 
 COPY pyproject.toml README.md /opt/edge-build/

@@ -3,16 +3,16 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit fuzz soak claims test-image test-netns test-oci test-vm bench setup setup-test setup-bench container clean
+.PHONY: help image test check unit fuzz soak claims test-image test-kairos test-netns test-oci test-vm bench setup setup-test setup-bench container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PYTEST := $(SUDO) $(BIN)/pytest
 
-BUILD_PACKAGES := ca-certificates debian-archive-keyring mmdebstrap mtools python3-venv \
-    squashfs-tools squashfs-tools-ng util-linux xorriso
-TEST_PACKAGES := dnsmasq-base docker.io dosfstools ethtool iproute2 iptables iputils-ping nftables \
+BUILD_PACKAGES := ca-certificates debian-archive-keyring grub-common grub-efi-amd64-bin grub-pc-bin \
+    mmdebstrap mtools python3-venv squashfs-tools squashfs-tools-ng util-linux xorriso zstd
+TEST_PACKAGES := cpio dnsmasq-base docker.io docker-registry dosfstools ethtool iproute2 iptables iputils-ping nftables \
     groff-base mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
 BENCH_PACKAGES := frr iperf3 nebula tinc
 
@@ -33,7 +33,7 @@ check: $(VENV)/.test ## ruff and mypy
 unit: $(VENV)/.test ## the unit tests only (seconds)
 	$(BIN)/pytest tests/unit
 
-test-image test-netns test-oci test-vm: setup-test ## one tier of the tests only
+test-image test-kairos test-netns test-oci test-vm: setup-test ## one tier of the tests only
 	$(PYTEST) tests/$(@:test-%=%)
 
 fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of three targets)

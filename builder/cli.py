@@ -24,6 +24,7 @@ from builder.artifact import Artifact
 from builder.build import build
 from builder.cache import Cache
 from builder.config import FORMATS, KEYS, checked, defaults, read_config
+from builder.embed.command import embed_command
 from builder.errors import (
     BuildError,
     DiskFullError,
@@ -201,6 +202,7 @@ def _summary(artifacts: list[Artifact], seconds: float, progress: Progress) -> N
 cli.add_command(validate)
 cli.add_command(schema)
 cli.add_command(init)
+cli.add_command(embed_command)
 
 
 @cli.command("clear-cache")

@@ -6,21 +6,18 @@ an error here, and not a surprise on site.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import stat
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from builder import process
 from builder.errors import DroppedError
 from builder.kairos.layer import USER_DATA
-from builder.kairos.structure import Extent, read_extents, read_structure
 from builder.kairos.tree import Entry, Tree
+from builder.output.structure import Extent, digest_of, read_extents, read_structure
 
-_CHUNK = 1 << 20
 _LISTED = re.compile(
     r"^([-dlcbpshwrxstST]{10}) (\d+)/(\d+) +(\d+(?:, *\d+)?) \d{4}-\d\d-\d\d \d\d:\d\d root(/.*)$"
 )
@@ -52,7 +49,7 @@ def check_iso(image: Path, wanted: Wanted, log: Path) -> None:
         elif name == "boot/eltorito.img":
             if _size(extents[name]) != path.stat().st_size:  # xorriso writes places into it
                 problems.append(f"/{name} whole")
-        elif _digest(image, extents[name]) != _digest(path, [Extent(0, path.stat().st_size)]):
+        elif digest_of(image, extents[name]) != digest_of(path, [Extent(0, path.stat().st_size)]):
             problems.append(f"/{name} as it was made")
     if "rootfs.squashfs" in extents:
         problems += _missing_in_root(image, extents["rootfs.squashfs"][0].offset, wanted, log)
@@ -105,18 +102,3 @@ def _wrong_user_data(image: Path, offset: int, wanted: Wanted, log: Path) -> lis
 
 def _size(extents: list[Extent]) -> int:
     return sum(extent.size for extent in extents)
-
-
-def _digest(path: Path, extents: list[Extent]) -> str:
-    total = hashlib.sha256()
-    with path.open("rb") as stream:
-        for extent in extents:
-            stream.seek(extent.offset)
-            _hash(stream, extent.size, total)
-    return total.hexdigest()
-
-
-def _hash(stream: IO[bytes], size: int, total: hashlib._Hash) -> None:
-    while size and (chunk := stream.read(min(size, _CHUNK))):
-        total.update(chunk)
-        size -= len(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from builder.errors import InputError
 
+_CHUNK = 1 << 20
 _EFI_GUID = "28732ac11ff8d211ba4b00a0c93ec93b"
 """EFI system partition, in the mixed-endian spelling of xorriso."""
 
@@ -19,6 +21,14 @@ _EXPECTED = {
     "an EFI system partition": rf"^GPT type GUID\s*:\s*2\s+{_EFI_GUID}",
     "an active entry in the MBR": r"^MBR partition\s*:\s*\d+\s+0x80",
 }
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A piece of a file of an ISO, in bytes."""
+
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -42,17 +52,20 @@ class Structure:
                 kept.append(line)
             elif key.strip() == "El Torito boot img":
                 kept.append(" ".join(value.split()[:5]))
-            elif key.strip() in ("MBR partition", "GPT type GUID"):
+            elif key.strip() == "MBR partition":
                 kept.append(" ".join(value.split()[:3]))
+            elif key.strip() == "GPT type GUID" and _EFI_GUID in value:
+                kept.append(f"EFI partition {value.split()[0]}")
         return kept
 
-
-@dataclass(frozen=True)
-class Extent:
-    """A piece of a file of an ISO, in bytes."""
-
-    offset: int
-    size: int
+    def efi_partition(self) -> Extent | None:
+        """Where the EFI system partition lies, by the GPT or else by the MBR."""
+        if found := re.search(rf"^GPT type GUID\s*:\s*(\d+)\s+{_EFI_GUID}", self.report, re.M):
+            pattern = rf"^GPT start and size\s*:\s*{found[1]}\s+(\d+)\s+(\d+)"
+        else:
+            pattern = r"^MBR partition\s*:\s*\d+\s+0x\w+\s+0xef\s+(\d+)\s+(\d+)"
+        place = re.search(pattern, self.report, re.M)
+        return Extent(int(place[1]) * 512, int(place[2]) * 512) if place else None
 
 
 def read_structure(image: Path, log: Path | None = None) -> Structure:
@@ -86,6 +99,19 @@ def read_file(image: Path, extents: list[Extent]) -> bytes:
             stream.seek(extent.offset)
             pieces.append(stream.read(extent.size))
     return b"".join(pieces)
+
+
+def digest_of(path: Path, extents: list[Extent]) -> str:
+    """SHA-256 (hex) of what lies there."""
+    total = hashlib.sha256()
+    with path.open("rb") as stream:
+        for extent in extents:
+            stream.seek(extent.offset)
+            left = extent.size
+            while left and (chunk := stream.read(min(left, _CHUNK))):
+                total.update(chunk)
+                left -= len(chunk)
+    return total.hexdigest()
 
 
 def _asked(words: list[str], log: Path | None) -> str:

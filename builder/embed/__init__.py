@@ -1,0 +1,1 @@
+"""`edge-build embed`: another user-data for an ISO that is already there."""

@@ -50,12 +50,10 @@ def write_iso(content: Content, options: IsoOptions, final: Path, work: Path, lo
         config = work / CONFIG
         config.write_text(content.user_data)
         grafts[CONFIG] = config
-    for path in grafts.values():
-        path.chmod(0o644)
-        os.utime(path, (epoch, epoch))
+    tree = _lay_out(grafts, work, epoch)
     with checksummed_file(final) as image:
         environment = {"SOURCE_DATE_EPOCH": str(epoch)}
-        process.run(_words(boot, grafts, image), log, env=environment)
+        process.run(_words(boot, tree, image), log, env=environment)
         check_iso(image, Wanted(grafts, content.tree, content.user_data), log)
     return read_checksum(final)
 
@@ -82,7 +80,21 @@ def _configs(options: IsoOptions, work: Path) -> Path:
     return configs
 
 
-def _words(boot: BootFiles, grafts: dict[str, Path], image: Path) -> list[str | Path]:
+def _lay_out(grafts: dict[str, Path], work: Path, epoch: int) -> Path:
+    """The ISO's files in one tree, as links: of directories on disk alone does xorriso take the
+    time, and so the same input gives the same bytes."""
+    tree = work / "tree"
+    for name, path in grafts.items():
+        target = tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o644)
+        target.hardlink_to(path)
+    for path in (*tree.rglob("*"), tree):
+        os.utime(path, (epoch, epoch))
+    return tree
+
+
+def _words(boot: BootFiles, tree: Path, image: Path) -> list[str | Path]:
     words: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"]
     words += ["-rational-rock", "-joliet", "-joliet-long", "-volid", VOLUME_ID, "-output", image]
     words += ["-graft-points", "--set_all_file_dates", "set_to_mtime"]
@@ -96,4 +108,4 @@ def _words(boot: BootFiles, grafts: dict[str, Path], image: Path) -> list[str | 
     # from CD by UEFI: the same partition
     words += ["-eltorito-alt-boot", "-e", "--interval:appended_partition_2:all::"]
     words += ["-no-emul-boot"]
-    return [*words, *[f"{name}={path}" for name, path in grafts.items()]]
+    return [*words, f"/={tree}"]

@@ -5,7 +5,7 @@ FROM ${BASE}
 
 RUN apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-      ca-certificates debian-archive-keyring grub-common grub-efi-amd64-bin grub-pc-bin \
+      ca-certificates debian-archive-keyring grub-common grub-efi-amd64-bin grub-pc-bin lz4 \
       mmdebstrap mtools python3-venv squashfs-tools squashfs-tools-ng util-linux xorriso zstd \
  && rm -rf /var/lib/apt/lists/*
 

@@ -47,7 +47,7 @@ def prepare(plan: KairosPlan) -> None:
     if "iso" in plan.formats:
         process.require_tools(iso.TOOLS)
         bootfiles.check_grub(efi=False)
-    process.require_tools(["setpriv", "zstd"])
+    process.require_tools(["setpriv"])
     check_writable(plan.output)
     check_writable(plan.cache_dir)
     if plan.load:

@@ -16,7 +16,7 @@ from builder.output.checksum import checksummed_file, read_checksum
 from builder.output.iso_template import IsoOptions
 from builder.templates import TEMPLATES, render_tree
 
-TOOLS = ("xorriso", "tar2sqfs", "unsquashfs", "zstd", "setpriv", *BOOT_TOOLS)
+TOOLS = ("xorriso", "tar2sqfs", "unsquashfs", "setpriv", *BOOT_TOOLS)
 VOLUME_ID = "COS_LIVE"
 SQUASHFS = "rootfs.squashfs"
 CONFIG = "config.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import gzip
 import io
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from builder import process
 from builder.blob import Blob
 from builder.errors import InputError, MissingFileError
 from builder.kairos.reference import BaseReference, Kind
 
 ARCHITECTURE = "amd64"
+_TOOLS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"\x02\x21\x4c\x18": "lz4"}
+"""Programs that unpack, by the first bytes of what they take."""
 _JSON_LIMIT = 4 << 20
 _INDEX_TYPES = ("image.index.v1+json", "manifest.list.v2+json")
 
@@ -57,28 +61,32 @@ def decompressed(stored: IO[bytes], blob: Blob) -> Iterator[IO[bytes]]:
     elif magic.startswith(b"\xfd7zXZ"):
         with lzma.open(stored) as unpacked_xz:
             yield unpacked_xz
-    elif magic.startswith((b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18")):
-        with _through_zstd(blob) as unpacked_zstd:
-            yield unpacked_zstd
+    elif magic.startswith(b"BZh"):
+        with bz2.open(stored) as unpacked_bz2:
+            yield cast(IO[bytes], unpacked_bz2)
+    elif tool := next((t for sign, t in _TOOLS.items() if magic.startswith(sign)), None):
+        with _through(tool, blob) as unpacked_otherwise:
+            yield unpacked_otherwise
     else:
         yield stored
 
 
 @contextlib.contextmanager
-def _through_zstd(blob: Blob) -> Iterator[IO[bytes]]:
-    """zstd(1) unpacks zstd and lz4; Python 3.11 has neither."""
-    words = f'tail -c +{blob.offset + 1} -- "$1" | head -c {blob.size} | zstd -dcq'
-    process = subprocess.Popen(
+def _through(tool: str, blob: Blob) -> Iterator[IO[bytes]]:
+    """Unpack with a program what Python 3.11 can't."""
+    process.require_tools([tool])
+    words = f'tail -c +{blob.offset + 1} -- "$1" | head -c {blob.size} | {tool} -dcq'
+    unpacker = subprocess.Popen(
         ["sh", "-c", words, "sh", str(blob.path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    assert process.stdout is not None
+    assert unpacker.stdout is not None
     try:
-        yield process.stdout
+        yield unpacker.stdout
     finally:
-        process.stdout.close()
-        process.wait()
+        unpacker.stdout.close()
+        unpacker.wait()
 
 
 def open_image(reference: BaseReference) -> SourceImage:

@@ -57,16 +57,16 @@ def miniature(place: Path) -> Miniature:
 
 
 @pytest.fixture(scope="session")
-def kairos_user_data(place: Path) -> Path:
+def user_data(place: Path) -> Path:
     path = place / "user-data.yaml"
     path.write_text(USER_DATA)
     return path
 
 
 @pytest.fixture(scope="session")
-def built(miniature: Miniature, kairos_user_data: Path, place: Path) -> Built:
+def built(miniature: Miniature, user_data: Path, place: Path) -> Built:
     """ISO and OCI archive from the base as an OCI archive."""
-    return build(f"oci-archive:{miniature.archive}", kairos_user_data, place / "built")
+    return build(f"oci-archive:{miniature.archive}", user_data, place / "built")
 
 
 @pytest.fixture(scope="session")

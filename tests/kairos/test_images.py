@@ -122,19 +122,19 @@ def test_the_layer_leaves_the_bases_directories_as_they_are(
 
 
 def test_every_source_gives_the_same_layer_and_a_rebuild_the_same_bytes(
-    built: Built, miniature: Miniature, place: Path, kairos_user_data: Path
+    built: Built, miniature: Miniature, place: Path, user_data: Path
 ) -> None:
-    again = build(f"oci:{miniature.layout}", kairos_user_data, place / "again")
+    again = build(f"oci:{miniature.layout}", user_data, place / "again")
     assert sha256(again.oci) == sha256(built.oci)
     assert sha256(again.iso) == sha256(built.iso)
     remove(place / "again")
 
 
 def test_a_directory_gives_the_same_layer_and_the_same_root(
-    built: Built, miniature: Miniature, place: Path, kairos_user_data: Path
+    built: Built, miniature: Miniature, place: Path, user_data: Path
 ) -> None:
     root = images.directory(miniature.tar, place / "root")
-    made = build(f"dir:{root}", kairos_user_data, place / "from-dir")
+    made = build(f"dir:{root}", user_data, place / "from-dir")
     assert manifest_of(made.oci)["layers"][-1] == manifest_of(built.oci)["layers"][-1]
     assert listing(made.iso) == listing(built.iso)
     remove(root)
@@ -153,7 +153,7 @@ def test_the_daemon_gives_the_same_image(
     built: Built,
     miniature: Miniature,
     place: Path,
-    kairos_user_data: Path,
+    user_data: Path,
     daemon: docker.DockerClient,
 ) -> None:
     base, tag = f"edge-kairos-base:{os.getpid()}", f"edge-kairos-made:{os.getpid()}"
@@ -162,7 +162,7 @@ def test_the_daemon_gives_the_same_image(
     image.tag(base)
     try:
         words = ["--format", "oci", "--load", "--tag", tag]
-        made = build(f"docker-daemon:{base}", kairos_user_data, place / "daemon", *words)
+        made = build(f"docker-daemon:{base}", user_data, place / "daemon", *words)
         ours, theirs = manifest_of(built.oci), manifest_of(made.oci)
         assert theirs["layers"][-1] == ours["layers"][-1], "the edge layer"
         assert theirs["config"]["digest"] == ours["config"]["digest"], "the image's ID"
@@ -174,7 +174,7 @@ def test_the_daemon_gives_the_same_image(
         )
         assert b"edge-overlay" in said
         # the same name without a prefix: the daemon has it, so nothing is pulled
-        build(base, kairos_user_data, place / "daemon", "--format", "oci")
+        build(base, user_data, place / "daemon", "--format", "oci")
     finally:
         for name in (tag, base):
             daemon.images.remove(name, force=True)
@@ -228,7 +228,7 @@ def test_the_efi_partition_has_the_bases_signed_chain(built: Built, miniature: M
 
 
 def test_upper_layers_win_and_whiteouts_hide(
-    miniature: Miniature, place: Path, kairos_user_data: Path
+    miniature: Miniature, place: Path, user_data: Path
 ) -> None:
     """Owners, device nodes, attributes and hard links, through two layers, made without root's
     help: the merge is pure reading."""
@@ -242,7 +242,7 @@ def test_upper_layers_win_and_whiteouts_hide(
         node.uid = node.gid = 1234
         archive.addfile(node)
     base = images.layout(place / "stacked", miniature.tar, *tars)
-    made = build(f"oci:{base}", kairos_user_data, place / "merged", "--format", "iso")
+    made = build(f"oci:{base}", user_data, place / "merged", "--format", "iso")
     root = place / "unpacked"
     offset = read_extents(made.iso)["rootfs.squashfs"][0].offset
     words = ["unsquashfs", "-q", "-n", "-d", str(root), "-o", str(offset), str(made.iso), "srv"]
@@ -303,8 +303,8 @@ def test_hard_links_and_attributes_outlive_the_merge(
     remove(root)
 
 
-def test_a_real_kairos_image(real_base: str, place: Path, kairos_user_data: Path) -> None:
-    made = build(real_base, kairos_user_data, place / "real")
+def test_a_real_kairos_image(real_base: str, place: Path, user_data: Path) -> None:
+    made = build(real_base, user_data, place / "real")
     assert read_structure(made.iso).missing() == []
     assert set(read_extents(made.iso)) >= _ISO_FILES
     remove(place / "real")

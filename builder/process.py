@@ -20,7 +20,8 @@ from builder.errors import DiskFullError, MissingToolError, ToolFailedError
 TAIL_LINES = 12
 _ENDING_GRACE_S = 30.0
 _APART = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
-_DISK_FULL = "No space left on device"
+_DISK_FULL = ("No space left on device", "exceeds free space on media")
+"""As the C library says it, and as xorriso does."""
 
 PACKAGE_OF = {
     "mmdebstrap": "mmdebstrap",
@@ -85,7 +86,7 @@ def run(
             for line in spoken:
                 record.write(line)
                 text = line.decode(errors="replace").rstrip().rpartition("\r")[2]
-                disk_full = disk_full or _DISK_FULL in text
+                disk_full = disk_full or _says_full(text)
                 if text:
                     tail.append(text)
                     if heard:
@@ -112,6 +113,10 @@ def _may_be_apart() -> bool:
     """Whether namespaces may be made: not in a container with Docker's default capabilities."""
     words = [*_APART, "--mount-proc", "--", "true"]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def _says_full(line: str) -> bool:
+    return any(sign in line for sign in _DISK_FULL)
 
 
 def _raise_failure(tool: str, status: int, tail: Sequence[str], log: Path, disk_full: bool) -> None:
@@ -176,7 +181,7 @@ def piped(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
             process.stdout.close()
     if status:
         said = log.read_bytes()[before:].decode(errors="replace").splitlines()
-        full = any(_DISK_FULL in line for line in said)
+        full = any(map(_says_full, said))
         _raise_failure(words[0], status, said[-TAIL_LINES:], log, full)
 
 
@@ -212,5 +217,5 @@ def fed(argv: Sequence[str | Path], log: Path) -> Iterator[IO[bytes]]:
             raise
     if status:
         said = log.read_bytes()[before:].decode(errors="replace").splitlines()
-        full = any(_DISK_FULL in line for line in said)
+        full = any(map(_says_full, said))
         _raise_failure(words[0], status, said[-TAIL_LINES:], log, full)

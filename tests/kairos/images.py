@@ -85,11 +85,23 @@ def layout(path: Path, *layers: Path, architecture: str = "amd64") -> Path:
 
 
 def archive(layout_path: Path, path: Path) -> Path:
-    """An OCI archive of a layout."""
+    """An OCI archive of a layout, with the list that `docker load` goes by."""
+    index = json.loads((layout_path / "index.json").read_text())
+    name = _blob_name(index["manifests"][0]["digest"])
+    manifest = json.loads((layout_path / name).read_text())
+    layers = [_blob_name(layer["digest"]) for layer in manifest["layers"]]
+    config = _blob_name(manifest["config"]["digest"])
+    listed = path.with_suffix(".json")
+    listed.write_text(json.dumps([{"Config": config, "RepoTags": None, "Layers": layers}]))
     with tarfile.open(path, "w") as tar:
         for item in sorted(layout_path.iterdir()):
             tar.add(item, item.name)
+        tar.add(listed, "manifest.json")
     return path
+
+
+def _blob_name(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 def directory(tar: Path, path: Path) -> Path:

@@ -72,8 +72,11 @@ def read_structure(image: Path, log: Path | None = None) -> Structure:
     """Read an ISO; raises InputError if it is none."""
     words = ["xorriso", "-indev", f"stdio:{image}", "-report_el_torito", "plain"]
     text = _asked([*words, "-report_system_area", "plain"], log)
-    volume = re.search(r"^Volume id\s*: '([^']*)'", text, re.M)
-    if volume is None:
+    with image.open("rb") as stream:
+        stream.seek(16 * 2048 + 1)
+        known = stream.read(5) == b"CD001"  # ECMA-119, 8.4.2
+    volume = known and re.search(r"^Volume id\s*: '([^']*)'", text, re.M)
+    if not volume:
         raise InputError(f"{image} is no ISO image", "name an ISO that edge-build or Kairos made")
     return Structure(volume[1], text)
 

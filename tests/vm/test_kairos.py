@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.conftest import edge_build
 from tests.kairos.images import layout
 from tests.kairos.miniature import miniature_base
 from tests.site import Account, Site, build_images
@@ -23,6 +24,7 @@ from tests.vm.harness.segment import segment
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
+_OTHER_MTU = 1380
 _UNITS = "edge-overlay.service edge-overlay-gather.service systemd-networkd.service"
 
 
@@ -34,6 +36,17 @@ def kairos_iso(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     iso = Path(made["where"])
     yield iso
     iso.unlink()
+
+
+@pytest.fixture(scope="module")
+def embedded_iso(kairos_iso: Path, site: Site) -> Iterator[Path]:
+    """A copy with another user-data in /config.yaml; in its file system the first one stays."""
+    copy, text = kairos_iso.with_name("embedded.iso"), kairos_iso.with_name("other.yaml")
+    text.write_text(site.user_data(mtu=_OTHER_MTU))
+    done = edge_build("embed", text, kairos_iso, "--output", copy)
+    assert done.status == 0, done.err
+    yield copy
+    copy.unlink()
 
 
 @pytest.mark.parametrize(
@@ -71,6 +84,31 @@ def test_the_overlay_is_up_on_a_live_boot(
         assert "up" in host.run("edge-overlay status")
 
 
+@pytest.mark.parametrize(
+    ("name", "firmware", "medium"), [("emb", "bios", "usb"), ("bed", "uefi", "cd")]
+)
+def test_embedded_user_data_counts(
+    embedded_iso: Path,
+    site: Site,
+    evidence: Path,
+    tell: Told,
+    name: str,
+    firmware: Firmware,
+    medium: Medium,
+) -> None:
+    key = site.account.key
+    machine = Machine(name, embedded_iso, firmware, medium, root_key=key.with_suffix(".pub"))
+    with (
+        segment(evidence / name, IPv4Network("10.93.0.0/24")) as switch,
+        guest(machine, switch, Account("root", key)) as host,
+    ):
+        host.wait_for_shell()
+        tell(f"{name} ({firmware}, {medium}, embedded): {host.seconds_since_power_on():.0f} s")
+        _is_up(host, site)
+        assert f" mtu {_OTHER_MTU} " in host.run("ip -o link show dev scbr-100")
+        assert host.overlay()["sources"]["overlay"] == "/run/initramfs/live/config.yaml"
+
+
 def _is_up(host: Guest, site: Site) -> None:
     status = host.wait_until("the overlay", lambda: _up(host), 90)
     address = status["overlay"]["address"]
@@ -81,4 +119,4 @@ def _is_up(host: Guest, site: Site) -> None:
 
 def _up(host: Guest) -> dict[str, dict[str, str]] | None:
     status = host.overlay()
-    return status if status.get("state") in ("up", "alone") else None
+    return status if status.get("state") == "up" else None

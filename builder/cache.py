@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pwd
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,16 @@ from builder.workspace import (
 )
 
 _DONE = "entry.json"
+
+
+def default_cache_dir() -> str:
+    """The user's, also under sudo: what root made serves the user's next build, and back."""
+    sudo_user = os.environ.get("SUDO_UID", "")
+    if os.geteuid() == 0 and sudo_user.isdigit():
+        with contextlib.suppress(KeyError):
+            return str(Path(pwd.getpwuid(int(sudo_user)).pw_dir) / ".cache" / "edge-build")
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return str(Path(home) / "edge-build")
 
 
 def digest(inputs: Any) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import pwd
 import signal
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import click
 from builder import __version__
 from builder.artifact import Artifact
 from builder.build import build
-from builder.cache import Cache
+from builder.cache import Cache, default_cache_dir
 from builder.config import FORMATS, KEYS, checked, defaults, read_config
 from builder.embed.command import embed_command
 from builder.errors import (
@@ -32,6 +31,7 @@ from builder.errors import (
     OutputError,
 )
 from builder.kairos.build import build_kairos
+from builder.kairos.extension import kairos_extension
 from builder.kairos.plan import make_kairos_plan
 from builder.plan import DAY_S, make_plan
 from builder.progress import Progress
@@ -96,16 +96,6 @@ _CACHE = _Directory(file_okay=False)
 _FILE = click.Path(readable=False)  # whether it can be read is found where it is read
 
 
-def _default_cache_dir() -> str:
-    """The user's, also under sudo: what root made serves the user's next build, and back."""
-    sudo_user = os.environ.get("SUDO_UID", "")
-    if os.geteuid() == 0 and sudo_user.isdigit():
-        with contextlib.suppress(KeyError):
-            return str(Path(pwd.getpwuid(int(sudo_user)).pw_dir) / ".cache" / "edge-build")
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return str(Path(home) / "edge-build")
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="edge-build")
 def cli() -> None:
@@ -139,7 +129,7 @@ def _help(key: str) -> str:
     "--cache-dir",
     type=_CACHE,
     envvar="EDGE_BUILD_CACHE_DIR",
-    default=_default_cache_dir,
+    default=default_cache_dir,
     metavar="DIR",
     help="where bases are kept  [default: ~/.cache/edge-build, or $EDGE_BUILD_CACHE_DIR]",
 )
@@ -203,10 +193,11 @@ cli.add_command(validate)
 cli.add_command(schema)
 cli.add_command(init)
 cli.add_command(embed_command)
+cli.add_command(kairos_extension)
 
 
 @cli.command("clear-cache")
-@click.option("--cache-dir", type=_CACHE, envvar="EDGE_BUILD_CACHE_DIR", default=_default_cache_dir)
+@click.option("--cache-dir", type=_CACHE, envvar="EDGE_BUILD_CACHE_DIR", default=default_cache_dir)
 def clear_cache(cache_dir: str) -> None:
     """Remove all cached bases (and nothing else that lies in the cache directory)."""
     freed = Cache(Path(cache_dir)).clear()

@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,15 +51,39 @@ def make_kairos_layer(
     Files have owner root, explicit modes and the base's time. Only directories that the base
     hasn't got are in it: its own keep their modes.
     """
-    tree = work / "edge"
+    about = {"kairos": base.release}
+    tree = fill_tree(work / "edge", user_data, vendor, about, base.python)
+    return pack(tree, work, base.time, lambda folder: below.resolve(folder) is None)
+
+
+def fill_tree(
+    tree: Path, user_data: str | None, vendor: Path, about: dict[str, Any], python: str
+) -> Path:
+    """Lay all files of the layer out in `tree`, which is made; `about` becomes `image.json`."""
     tree.mkdir()
-    _fill(tree, user_data, vendor, base)
+    edge_tree(tree, {"version": __version__})
+    home = tree / RUNTIME_HOME
+    copy_runtime(home / "overlay_runtime")
+    shutil.copytree(vendor, home / "vendor")
+    record = {"edge-build": __version__, **about}
+    (home / "image.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    _set_interpreter(tree / COMMAND, python)
+    set_modes(tree)
+    if user_data is not None:
+        embedded = tree / USER_DATA
+        embedded.write_text(user_data)
+        embedded.chmod(0o600)
+    return tree
+
+
+def pack(tree: Path, work: Path, epoch: int, with_folder: Callable[[str], bool]) -> EdgeLayer:
+    """Make tar and gzip of a tree in `work`, with the directories that `with_folder` wants."""
     tar = work / "edge-layer.tar"
     with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as made:
         for path in sorted(tree.rglob("*")):
             name = str(path.relative_to(tree))
-            if not (path.is_dir() and not path.is_symlink() and below.resolve(name) is not None):
-                _add(made, path, name, base.time)
+            if path.is_symlink() or not path.is_dir() or with_folder(name):
+                _add(made, path, name, epoch)
     packed = work / "edge-layer.tar.gz"
     with (
         tar.open("rb") as plain,
@@ -81,21 +105,6 @@ def edge_tree(target: Path, values: dict[str, Any]) -> None:
         if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()
     render_tree(TEMPLATES / "edge-kairos", target, values)
-
-
-def _fill(tree: Path, user_data: str | None, vendor: Path, base: KairosBase) -> None:
-    edge_tree(tree, {"version": __version__})
-    home = tree / RUNTIME_HOME
-    copy_runtime(home / "overlay_runtime")
-    shutil.copytree(vendor, home / "vendor")
-    about = {"edge-build": __version__, "kairos": base.release}
-    (home / "image.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
-    _set_interpreter(tree / COMMAND, base.python)
-    set_modes(tree)
-    if user_data is not None:
-        embedded = tree / USER_DATA
-        embedded.write_text(user_data)
-        embedded.chmod(0o600)
 
 
 def _set_interpreter(command: Path, python: str) -> None:

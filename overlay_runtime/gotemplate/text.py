@@ -60,9 +60,7 @@ def quoted(text: str, ascii_only: bool = False, mark: str = '"') -> str:
             out.append(_ESCAPES[char])
         elif 0xDC80 <= code <= 0xDCFF:
             out.append(f"\\x{code - 0xDC00:02x}")
-        elif (code < 0x80 and is_print(char)) or (
-            code >= 0x80 and not ascii_only and is_print(char)
-        ):
+        elif (code < 0x80 or not ascii_only) and is_print(char):
             out.append(char)
         elif code < 0x20 or code == 0x7F:
             out.append(f"\\x{code:02x}")

@@ -55,6 +55,10 @@ class NilMap(dict[str, Any]):
     """A nil `map[string]interface {}`."""
 
 
+class Struct(dict[str, Any]):
+    """A struct of text fields: the data of `hostname`. A field that is not there is an error."""
+
+
 class Object:
     """A struct with methods: a time, a version, a URL. `go_type` is its type, `kind` its kind."""
 
@@ -101,6 +105,7 @@ _TYPES: dict[type, str] = {
     dict: "map[string]interface {}",
     NilMap: "map[string]interface {}",
     StringMap: "map[string]string",
+    Struct: "struct",
 }
 
 
@@ -111,7 +116,7 @@ def kind_of(value: Any) -> str:
     if isinstance(value, list):
         return "slice"
     if isinstance(value, dict):
-        return "map"
+        return "struct" if isinstance(value, Struct) else "map"
     return _TYPES.get(type(value), "invalid")
 
 
@@ -127,7 +132,7 @@ def is_nil(value: Any) -> bool:
 
 def truth(value: Any) -> bool:
     """Go's text/template truth: not the zero of its type."""
-    return isinstance(value, Object) or bool(value)
+    return isinstance(value, Object | Struct) or bool(value)
 
 
 def own(value: Any, depth: int = 100) -> Any:
@@ -138,7 +143,7 @@ def own(value: Any, depth: int = 100) -> Any:
     if not depth:
         raise GoError("the data is nested too deeply")
     if isinstance(value, Mapping):
-        copy = StringMap() if isinstance(value, StringMap) else {}
+        copy = type(value)() if isinstance(value, StringMap | Struct) else {}
         copy.update((str(key), own(item, depth - 1)) for key, item in value.items())
         return copy
     if isinstance(value, Slice | Object):

@@ -1,4 +1,4 @@
-"""What templates of stages see as `.Values`: facts about the host, as yip (Kairos's executor) has them.
+"""What templates of stages see as `.Values`: facts about the host, as Kairos's yip has them.
 
 yip marshals github.com/zcalusic/sysinfo v1.1.3 to JSON and reads that into a map, so numbers are
 floats and what is empty is left out (yip v1.24, pkg/plugins/common.go).

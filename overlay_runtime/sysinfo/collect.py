@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from overlay_runtime.gotemplate.values import Struct
 from overlay_runtime.sysinfo import firmware, hardware, software
 
 _VERSION = "1.1.3"
@@ -46,13 +47,18 @@ def values(root: Path = Path("/")) -> dict[str, Any]:
 
 
 def hostname_values(root: Path = Path("/")) -> dict[str, Any]:
-    """Return what yip's `hostname` sees: the dot itself, not `.Values` (pkg/plugins/hostname.go)."""
-    return {
-        "UUID": str(uuid.uuid4()),
-        "Random": _random(),
-        "MachineID": software.machine_id(root) or "",
-        "ProtectedID": _protected(root),
-    }
+    """Return what yip's `hostname` sees: the dot itself, not `.Values` (yip's hostname.go).
+
+    It is a struct there, so that another field is an error, and a dict's class here that says so.
+    """
+    return Struct(
+        {
+            "UUID": str(uuid.uuid4()),
+            "Random": _random(),
+            "MachineID": software.machine_id(root) or "",
+            "ProtectedID": _protected(root),
+        }
+    )
 
 
 def _now() -> str:

@@ -97,7 +97,7 @@ def memory(root: Path) -> tuple[dict[str, Any], int]:
 
 
 def _records(tables: bytes) -> Iterator[bytes]:
-    """Yield SMBIOS's structures: each has its length, and text after it that ends with two zeros."""
+    """Yield SMBIOS's structures: each has its length, and text after it up to two zeros."""
     at = 0
     while at < len(tables) - 1 and tables[at] != 127:
         yield tables[at:]

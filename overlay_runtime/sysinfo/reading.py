@@ -47,7 +47,7 @@ def number(text: str) -> int:
 
 
 def kept(**fields: str | int) -> dict[str, Any]:
-    """Make a block of `.Values`: what is empty or 0 is left out (`omitempty`), numbers are floats."""
+    """Make a block of `.Values`: what is empty or 0 is left out, numbers are floats."""
     return {
         name: value if isinstance(value, str) else float(value)
         for name, value in fields.items()

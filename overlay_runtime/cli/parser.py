@@ -12,7 +12,7 @@ from overlay_runtime import __version__
 EXIT_CODES = {
     0: "done; for status and wait: the overlay is up; for doctor: no fault",
     1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer; for "
-    "run-stage: something in it failed",
+    "run-stage: something in it failed; for check: there is an error",
     64: "the command line is wrong (2 if it can't be read at all)",
     70: "a fault of this program",
     71: "the kernel refused something that the overlay can't do without",
@@ -72,6 +72,9 @@ def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         json=True,
     )  # fmt: skip
     doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these; default: all")
+    _add(commands, "check", "check:check", "check this host's user-data",
+         "As `edge-build validate` does: the image's, and the volume's. Exit code 0 without an "
+         "error, else 1.")  # fmt: skip
     reset = _add(commands, "reset", "reset:reset",
                  "forget the stored address, so that another can be claimed")  # fmt: skip
     reset.add_argument("--yes", action="store_true", help="don't ask")

@@ -39,7 +39,7 @@ def stage(options: argparse.Namespace, paths: Paths) -> int:
         limits = Limits(options.command_limit or usual.command, options.stage_limit or usual.stage)
         result = run_stage(name, paths, host, limits)
         report(result, paths.notices, console)
-        failed = failed or bool(result.sentences())
+        failed = failed or bool(result.sentences() or result.files)
     if live:
         after_early_stages(host, options.stages, before)
     return 1 if failed else 0

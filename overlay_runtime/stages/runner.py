@@ -12,13 +12,20 @@ from dataclasses import dataclass, field
 from overlay_runtime.config.load import fault_of
 from overlay_runtime.paths import Paths
 from overlay_runtime.stages.actions import ACTIONS, NOT_HERE
+from overlay_runtime.stages.cmdline import config_source
 from overlay_runtime.stages.conditions import holds
 from overlay_runtime.stages.context import Context, OutOfTime, System
 from overlay_runtime.stages.host import Host
 from overlay_runtime.stages.limits import CHROOTED, EARLY, Limits, limits_of
 from overlay_runtime.stages.model import Outcome, Step
 from overlay_runtime.stages.order import Plan, plan
-from overlay_runtime.stages.sources import Documents, find_sources, is_installed
+from overlay_runtime.stages.sources import (
+    DIRECTORIES,
+    Documents,
+    Sources,
+    find_sources,
+    is_installed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +42,8 @@ class Result:
     outcomes: list[Outcome] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What is wrong beyond steps: files, types, order, time. In sentences, without secrets."""
+    files: list[str] = field(default_factory=list)
+    """What is wrong about whole files, the same for all stages."""
     notes: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
@@ -77,14 +86,12 @@ def planned(stage: str, paths: Paths, host: Host) -> list[tuple[str, Plan, list[
 
 def _run(result: Result, paths: Paths, host: Host, limits: Limits, until: float) -> None:
     about = System(host)
-    known: set[str] = set()
     installed = is_installed(host.tree)
     for part in PARTS:
         stage = result.stage + part
         # Read again: an earlier part may have brought files.
-        documents = Documents(find_sources(paths, host.tree))
-        result.problems += [text for text in documents.problems if text not in known]
-        known.update(documents.problems)
+        documents = Documents(_sources(paths, host, until))
+        result.files += [text for text in documents.problems if text not in result.files]
         found = documents.steps(stage, installed=installed)
         result.problems += found.problems
         result.notes += found.notes
@@ -105,6 +112,14 @@ def _run(result: Result, paths: Paths, host: Host, limits: Limits, until: float)
                         for one in order.steps[position + 1 :]]  # fmt: skip
                 result.outcomes += late
                 raise
+
+
+def _sources(paths: Paths, host: Host, until: float) -> Sources:
+    found = find_sources(paths, host.tree)
+    further, why = config_source(host, len(DIRECTORIES) + 1, until - host.clock())
+    found.files += [further] if further else []
+    found.problems += [why] if why else []
+    return found
 
 
 def _context(

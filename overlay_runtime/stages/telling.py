@@ -40,7 +40,9 @@ def notice(result: Result) -> Notice:
 def report(result: Result, notices: Path, console: Path | None) -> None:
     """Tell it everywhere. Never raises."""
     tell(notices, notice(result))
-    said = result.sentences()
+    files = [f"stages: {text}" for text in result.files]
+    tell(notices, Notice("stages", tuple(files[:_MOST])))
+    said = result.sentences() + files
     for text in said:
         log.error("%s", text)
     for text in result.notes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from overlay_runtime.gotemplate.text import decimal, quoted
 from overlay_runtime.gotemplate.values import (
+    Enum,
     GoError,
     NilMap,
     Object,
@@ -99,6 +100,9 @@ class _Printer:
             raise GoError("the value is nested too deeply")
         if isinstance(value, Object):
             self._object(value, verb)
+        elif isinstance(value, Enum) and verb in "vsxXq" and not self._erroring and not (
+            self.flags.go):  # fmt: skip
+            self._text(value.text(), verb)
         elif isinstance(value, bool):
             if verb in "tv":
                 self._pad("true" if value else "false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from overlay_runtime.gotemplate.text import decimal, quoted
@@ -260,6 +261,11 @@ class _Printer:
 
     def _float(self, value: float, verb: str) -> None:
         flags = self.flags
+        if verb in "xX" and flags.precision is None and isfinite(value):
+            made = _hexadecimal(value)
+            self._pad(("+" if flags.plus and value >= 0 else "") + (
+                made.upper() if verb == "X" else made))  # fmt: skip
+            return
         if verb not in "vgGeEfF":
             self._bad(value, verb)
             return
@@ -285,6 +291,13 @@ class _Printer:
             self._pad(sign + made)
         else:
             self._pad(made)
+
+
+def _hexadecimal(value: float) -> str:
+    """0x1.8p+00."""
+    mantissa, _, exponent = value.hex().partition("p")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}p{exponent[0]}{exponent[1:]:0>2}"
 
 
 def _rune(value: int) -> str:

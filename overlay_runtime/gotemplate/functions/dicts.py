@@ -130,9 +130,15 @@ def _copied(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def _deep_copy(value: Any) -> Any:
+    if value is None:
+        raise GoError("reflect: call of reflect.Value.Type on zero Value")
+    return _copied(value)
+
+
 TABLE = table(
     {
-        "deepCopy": ("any", _copied),
+        "deepCopy": ("any", _deep_copy),
         "dict": ("any...", _dict),
         "dig": ("any...", _dig),
         "get": ("map string", lambda there, key: there.get(key, "")),
@@ -140,7 +146,7 @@ TABLE = table(
         "keys": ("map...", _keys),
         "merge": ("map map...", lambda into, *sources: _merge_all(False, into, sources)),
         "mergeOverwrite": ("map map...", lambda into, *sources: _merge_all(True, into, sources)),
-        "mustDeepCopy": ("any", _copied),
+        "mustDeepCopy": ("any", _deep_copy),
         "mustMerge": ("map map...", lambda into, *sources: _merge_all(False, into, sources)),
         "mustMergeOverwrite": (
             "map map...",

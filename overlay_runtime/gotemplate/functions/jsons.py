@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from overlay_runtime.gotemplate.functions.model import table
 from overlay_runtime.gotemplate.functions.strings import limited
-from overlay_runtime.gotemplate.text import decimal
+from overlay_runtime.gotemplate.text import decimal, quoted
 from overlay_runtime.gotemplate.values import GoError, Object, Struct, is_nil, raw
 
 _DEEPEST = 100
@@ -141,9 +141,10 @@ def _read(text: str) -> Any:
             json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_no_number)
         )
     except ValueError as error:
-        if not text.strip(" \t\r\n"):
+        at = getattr(error, "pos", 0)
+        if at >= len(text.rstrip(" \t\r\n")):
             raise GoError("unexpected end of JSON input") from None
-        raise GoError(f"invalid JSON: {error}") from None
+        raise GoError(f"invalid character {quoted(text[at], mark=chr(39))} in JSON") from None
     except RecursionError:
         raise GoError("exceeded max depth") from None
 

@@ -130,7 +130,7 @@ def _prepend(values: Any, item: Any) -> list[Any]:
 
 
 def _list(*values: Any) -> Any:
-    return list(values) if values else Slice(nil=True)
+    return list(values)
 
 
 def _first(values: Any) -> Any:

@@ -63,6 +63,10 @@ def to_float(value: Any) -> float:
         return float(value)
     if not isinstance(value, str):
         return 0.0
+    if "_" in value:
+        if re.search(r"(?<![0-9a-fA-FxX])_|_(?![0-9a-fA-F])", value):
+            return 0.0
+        value = value.replace("_", "")
     if _FLOAT.fullmatch(value):
         made = float(value)
         return 0.0 if isinf(made) and "inf" not in value.lower() else made

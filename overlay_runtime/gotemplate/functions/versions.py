@@ -87,6 +87,15 @@ class _Value(Version):
     go_type = "semver.Version"
     kind = "struct"
 
+    def methods(self) -> Mapping[str, Function]:
+        """Those that need no pointer."""
+        pointer = ("Original", "Compare", "Equal", "Less", "Greater")
+        return {
+            name: method
+            for name, method in super().methods().items()
+            if not name.startswith(pointer)
+        }
+
 
 def parse(text: str) -> Version:
     """semver.NewVersion. Raises GoError."""

@@ -266,11 +266,23 @@ def _fixed(found: _Found, clock: tuple[int, int, int, int, int, int]) -> Time:
 
 def _named(found: _Found, clock: tuple[int, int, int, int, int, int]) -> Time:
     """With an abbreviation: the host's zone if it is one of its own, else of no known offset."""
-    here = of_clock(clock, found.nanoseconds, local())
-    if local().at(here.seconds)[0] == found.zone_name:
-        return here
+    utc = of_clock(clock, found.nanoseconds, UTC_ZONE)
+    known = _offset_of(found.zone_name, utc.seconds)
+    if known is not None:
+        return Time(utc.nanoseconds - known * NANO, local())
     offset = 0
     if found.zone_name.startswith("GMT") and len(found.zone_name) > 3:
         offset = int(found.zone_name[3:]) * 3600
-    utc = of_clock(clock, found.nanoseconds, UTC_ZONE)
-    return utc.inside(Zone(None, found.zone_name, offset))
+    return Time(utc.nanoseconds - offset * NANO, Zone(None, found.zone_name, offset))
+
+
+def _offset_of(name: str, seconds: int) -> int | None:
+    """Location.lookupName: the offset of an abbreviation of the host's zone."""
+    year = 365 * 86400
+    around = [local().at(seconds + month * year // 12) for month in range(-6, 7)]
+    ever = [local().at(half * year // 2) for half in range(-140, 140)]
+    offsets = [offset for known, offset in (*around, *ever) if known == name]
+    for offset in offsets:
+        if local().at(seconds - offset)[0] == name:
+            return offset
+    return offsets[0] if offsets else None

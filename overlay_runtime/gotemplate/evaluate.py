@@ -253,9 +253,11 @@ class Evaluator:
             value = self._function(dot, chain.start.name, (), _ABSENT)
         else:
             value = self._operand(dot, chain.start, "value")
+        boxed = False
         for name in chain.fields[:-1]:
-            value = self._field(dot, value, name)
-        return self._field(dot, value, chain.fields[-1], arguments, final)
+            holder, value = value, self._field(dot, value, name, boxed=boxed)
+            boxed = isinstance(holder, dict)
+        return self._field(dot, value, chain.fields[-1], arguments, final, boxed=boxed)
 
     def _field(
         self,
@@ -264,7 +266,10 @@ class Evaluator:
         name: str,
         arguments: tuple[Operand, ...] = (),
         final: Any = _ABSENT,
+        *,
+        boxed: bool = False,
     ) -> Any:
+        """`boxed`: the value is a map's element, whose type Go calls interface {}."""
         if value is NOTHING:
             return NOTHING
         if value is None:
@@ -279,7 +284,8 @@ class Evaluator:
             if arguments or final is not _ABSENT:
                 raise self._fail(f"{name} is not a method but has arguments")
             return value.get(name, NOTHING)
-        raise self._fail(f"can't evaluate field {name} in type {type_of(value)}")
+        kind = "interface {}" if boxed else type_of(value)
+        raise self._fail(f"can't evaluate field {name} in type {kind}")
 
     # Functions
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from overlay_runtime.gotemplate.text import decimal, quoted
 from overlay_runtime.gotemplate.values import (
+    Enum,
     GoError,
     NilMap,
     Object,
@@ -99,6 +101,9 @@ class _Printer:
             raise GoError("the value is nested too deeply")
         if isinstance(value, Object):
             self._object(value, verb)
+        elif isinstance(value, Enum) and verb in "vsxXq" and not self._erroring and not (
+            self.flags.go):  # fmt: skip
+            self._text(value.text(), verb)
         elif isinstance(value, bool):
             if verb in "tv":
                 self._pad("true" if value else "false")
@@ -256,6 +261,11 @@ class _Printer:
 
     def _float(self, value: float, verb: str) -> None:
         flags = self.flags
+        if verb in "xX" and flags.precision is None and isfinite(value):
+            made = _hexadecimal(value)
+            self._pad(("+" if flags.plus and value >= 0 else "") + (
+                made.upper() if verb == "X" else made))  # fmt: skip
+            return
         if verb not in "vgGeEfF":
             self._bad(value, verb)
             return
@@ -281,6 +291,13 @@ class _Printer:
             self._pad(sign + made)
         else:
             self._pad(made)
+
+
+def _hexadecimal(value: float) -> str:
+    """0x1.8p+00."""
+    mantissa, _, exponent = value.hex().partition("p")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}p{exponent[0]}{exponent[1:]:0>2}"
 
 
 def _rune(value: int) -> str:

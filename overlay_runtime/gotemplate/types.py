@@ -58,7 +58,7 @@ def constant(value: str | int | float | bool | None, kind: str) -> Any:
     """Return a constant for a parameter: a number takes the parameter's type."""
     if value is None:
         if kind in ("any", "value"):
-            return None
+            return None if kind == "any" else NOTHING
         if kind in ("map", "strings", "version"):
             return accepted(NOTHING, kind)
         raise GoError(f"cannot assign nil to {_NAMES.get(kind, kind)}")

@@ -38,6 +38,16 @@ class Uint8(int):
     """A byte of a string."""
 
 
+class Enum(int):
+    """A number with a type of its own whose String() is a name: a month, a weekday."""
+
+    go_type = ""
+
+    def text(self) -> str:
+        """Return the name."""
+        raise NotImplementedError
+
+
 class Slice(list[Any]):
     """A list with elements of one type, or a nil one."""
 
@@ -73,6 +83,10 @@ class Object:
         """Return what String() gives."""
         raise NotImplementedError
 
+    def json_text(self) -> str:
+        """Return the text that is its JSON."""
+        return self.text()
+
 
 def raw(text: str) -> bytes:
     """The bytes of a text."""
@@ -86,7 +100,7 @@ def cooked(data: bytes) -> str:
 
 def type_of(value: Any) -> str:
     """Go's name for the type of a value (fmt's %T)."""
-    if isinstance(value, Object):
+    if isinstance(value, Object | Enum):
         return value.go_type
     if isinstance(value, Slice):
         return f"[]{value.of}"
@@ -113,6 +127,8 @@ def kind_of(value: Any) -> str:
     """Go's name for the kind of a value."""
     if isinstance(value, Object):
         return value.kind
+    if isinstance(value, Enum):
+        return "int"
     if isinstance(value, list):
         return "slice"
     if isinstance(value, dict):
@@ -143,7 +159,7 @@ def own(value: Any, depth: int = 100) -> Any:
     if not depth:
         raise GoError("the data is nested too deeply")
     if isinstance(value, Mapping):
-        copy = type(value)() if isinstance(value, StringMap | Struct) else {}
+        copy: dict[str, Any] = type(value)() if isinstance(value, StringMap | Struct) else {}
         copy.update((str(key), own(item, depth - 1)) for key, item in value.items())
         return copy
     if isinstance(value, Slice | Object):

@@ -3,7 +3,6 @@ module edge-build/tests/yip/render
 go 1.26
 
 require (
-	github.com/Masterminds/sprig/v3 v3.3.0
 	github.com/denisbrodbeck/machineid v1.0.1
 	github.com/mudler/yip v1.24.0
 	github.com/zcalusic/sysinfo v1.1.3
@@ -13,6 +12,7 @@ require (
 	dario.cat/mergo v1.0.1 // indirect
 	github.com/Masterminds/goutils v1.1.1 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
+	github.com/Masterminds/sprig/v3 v3.3.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/huandu/xstrings v1.5.0 // indirect
 	github.com/mitchellh/copystructure v1.2.0 // indirect

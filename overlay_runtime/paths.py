@@ -49,6 +49,11 @@ class Paths:
         return self.run_dir / "volume"
 
     @property
+    def stages(self) -> Path:
+        """Holds an empty file for each stage that has steps, by its name: units look there."""
+        return self.run_dir / "stages"
+
+    @property
     def notices(self) -> Path:
         """What programs that run once have to tell (`notices.py`)."""
         return self.run_dir / "notices"

@@ -28,8 +28,7 @@ TOP = Block(
     (
         Key("overlay", _overlay(), "The overlay network."),
         Key("name", TEXT, "The file's name, for `after` and for the journal."),
-        Key("stages", STAGES_KIND, "What is done at the stages of a boot.",
-            by=By.LATER),
+        Key("stages", STAGES_KIND, "What is done at the stages of a boot."),
         Key("stylus", STYLUS, "Palette's block; of it the network counts here too.",
             by=By.LATER),
         *kairos.KEYS,

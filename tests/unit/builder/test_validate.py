@@ -87,7 +87,7 @@ def test_github() -> None:
 
 def test_the_summary() -> None:
     assert summary([], 1) == "1 file: nothing to say against"
-    assert summary(findings(BAD, "a"), 2) == "2 files: 2 errors, 1 note"
+    assert summary(findings(BAD, "a"), 2) == "2 files: 2 errors"
 
 
 def test_the_schema_is_one_and_takes_what_the_check_takes() -> None:

@@ -96,3 +96,10 @@ def _for_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         sub = _add(commands, name, f"service:{name}", text)
         sub.add_argument("--identity", metavar="TEXT", help="instead of the hardware's identity")
         sub.add_argument("--debug", action="store_true", help="log every step")
+    network = _add(commands, "network", "network:network",
+                   "configure the network as described (edge-overlay-network does this)",
+                   "`apply` does it, also after user-data was changed; `watch` looks whether it "
+                   "holds on site, and falls back if it does not.")  # fmt: skip
+    network.add_argument("action", choices=("apply", "watch"), metavar="apply|watch",
+                         help="what to do")  # fmt: skip
+    network.add_argument("--debug", action="store_true", help="log every step")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 import socket
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from overlay_runtime.paths import Paths
 log = logging.getLogger(__name__)
 
 CIDATA = "cidata:/user-data"
+_NETWORK = re.compile(rb"\bstylus\b.*\bnetwork['\"]?\s*:", re.DOTALL)
 _SEED = "var/lib/cloud/seed/nocloud"
 _UNFINISHED = (
     "the search for a user-data volume did not come to its end: unplug the disc or stick that "
@@ -200,7 +202,7 @@ def _keep_volume(choice: Choice, paths: Paths) -> None:
 def _mark_network(choice: Choice, paths: Paths) -> None:
     """Leave a mark if somebody may describe the network: without it no program starts to look."""
     files = (choice.volume.get("user-data"), choice.embedded)
-    if "network-config" in choice.volume or any(data and b"network" in data for data in files):
+    if "network-config" in choice.volume or any(data and _NETWORK.search(data) for data in files):
         paths.network_mark.touch(mode=0o644)
     else:
         paths.network_mark.unlink(missing_ok=True)

@@ -122,6 +122,8 @@ def _drop_in(definition: Definition, *, member: bool) -> str:
     """What netplan can't say, and what zz-20-edge-dhcp.network says for other NICs, unless the
     operator wrote something else."""
     lines = ["# See zz-20-edge-dhcp.network: the same for NICs that are described."]
+    if definition.get("match"):
+        lines += ["[Match]", "Type=!loopback"]  # a pattern may mean everything, but not that
     if _is(definition.get("optional"), _TRUE):
         lines += ["[Link]", "RequiredForOnline=no"]
     if not member:

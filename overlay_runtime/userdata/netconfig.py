@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from overlay_runtime import OUR_LINKS
 from overlay_runtime.address import IPAddress, IPInterface
 from overlay_runtime.config.document import Entry, Value, read_document
+from overlay_runtime.config.schema import HEADER
 from overlay_runtime.errors import ConfigError, Position
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
@@ -36,14 +38,14 @@ class Device:
         return self.entry.value
 
 
-def is_network_config(value: Value) -> bool:
-    """Whether this is a network-config and no user-data, by its content."""
-    if "version" in entries(value) and "network" not in entries(value):
-        return any(kind in entries(value) for kind in (*KINDS, "config"))
-    network = child(value, "network")
-    return "version" in entries(network) and not any(
-        key in entries(value) for key in ("overlay", "stylus", "stages", "users")
-    )
+def is_network_config(text: str, file: str) -> bool:
+    """Whether this is a network-config and no user-data: by its name, else by its content."""
+    if re.search(r"network[-_]config", file.rpartition("/")[2]):
+        return True
+    top = set(re.findall(r"^([\w-]+):", text, re.MULTILINE))
+    described = "network" in top or {"version", "ethernets"} <= top
+    return described and not text.startswith(HEADER) and top <= {"network", "version", "renderer",
+                                                                 *KINDS}  # fmt: skip
 
 
 def findings(text: str, file: str) -> list[Finding]:

@@ -69,7 +69,7 @@ _MATCH = block(
     ("driver", either(TEXT, TEXTS), "NICs with this driver, or a pattern."),
 )  # fmt: skip
 
-_COMMON = block(
+COMMON = block(
     By.EDGE, "",
     ("renderer", Choice(("networkd",)), "networkd: there is no other.", "networkd"),
     ("dhcp4", FLAG, "Whether to ask for an IPv4 address by DHCP.", False),
@@ -117,7 +117,7 @@ _ETHERNET = Block(
             ("generic-receive-offload", FLAG, "An offload."),
             ("large-receive-offload", FLAG, "An offload."),
         ).keys,
-        *_COMMON,
+        *COMMON,
     ),
     what="a NIC",
 )  # fmt: skip
@@ -164,15 +164,15 @@ _BRIDGE_PARAMETERS = block(
 )  # fmt: skip
 
 _INTERFACES = Key("interfaces", TEXTS, "The devices that it is made of.")
-_BOND = Block((_INTERFACES, Key("parameters", _BOND_PARAMETERS, "Its parameters."), *_COMMON),
+_BOND = Block((_INTERFACES, Key("parameters", _BOND_PARAMETERS, "Its parameters."), *COMMON),
               what="a bond")  # fmt: skip
-_BRIDGE = Block((_INTERFACES, Key("parameters", _BRIDGE_PARAMETERS, "Its parameters."), *_COMMON),
+_BRIDGE = Block((_INTERFACES, Key("parameters", _BRIDGE_PARAMETERS, "Its parameters."), *COMMON),
                 what="a bridge")  # fmt: skip
 _VLAN = Block(
     (
         Key("id", Number(0, 4094), "The VLAN's number."),
         Key("link", TEXT, "The device that it runs on."),
-        *_COMMON,
+        *COMMON,
     ),
     what="a VLAN",
 )  # fmt: skip

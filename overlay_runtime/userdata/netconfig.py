@@ -24,7 +24,10 @@ _DEFAULTS = ("default", "0.0.0.0/0", "::/0")
 
 @dataclass
 class Device:
-    """A device of the file, and what could be read of it."""
+    """A device of the file, and what could be read of it.
+
+    `gateways`: default ones without a metric or table of their own, which would compete.
+    """
 
     kind: str
     name: str
@@ -197,13 +200,15 @@ def _written(item: Value) -> Iterator[tuple[Value, str]]:
 
 
 def _gateways(one: Device) -> Iterator[Finding]:
-    given = [(child(one.block, key), False) for key in ("gateway4", "gateway6")]
+    given = [(child(one.block, key), False, True) for key in ("gateway4", "gateway6")]
     for route in items(child(one.block, "routes")):
         if text(child(route, "to")) in _DEFAULTS:
-            given.append((child(route, "via"), text(child(route, "on-link")).lower() == "true"))
+            special = text(child(route, "metric")) or text(child(route, "table"))
+            on_link = text(child(route, "on-link")).lower() == "true"
+            given.append((child(route, "via"), on_link, not special))
         elif text(child(route, "to")):
             yield from _destination(child(route, "to"))
-    for value, on_link in given:
+    for value, on_link, competes in given:
         if value is None or not text(value):
             continue
         try:
@@ -212,7 +217,8 @@ def _gateways(one: Device) -> Iterator[Finding]:
             yield Finding(rules.GATEWAY, value.position, f"{text(value)[:50]!r} is no IP address",
                           "a gateway's address")  # fmt: skip
             continue
-        one.gateways.append((gateway, value))
+        if competes:
+            one.gateways.append((gateway, value))
         near = [a for a, _ in one.addresses if a.version == gateway.version]
         if any(gateway == address.ip for address in near):
             yield Finding(rules.GATEWAY, value.position, f"{gateway} is the device's own address",

@@ -24,6 +24,12 @@ _LIMIT_S = 20.0
 _NAME = "edge.yaml"
 _ITS_PREFIX = "10-netplan-"
 _PLAIN_LINK = re.compile(r"(WakeOnLan=off|MTUBytes=\d+)")
+_AS_DEFAULT = (
+    "NamePolicy=keep kernel database onboard slot path\n"
+    "AlternativeNamesPolicy=database onboard slot path mac\n"
+    "MACAddressPolicy=persistent\n"
+)
+"""What 99-default.link says, which counts no more for a NIC that has a file of its own."""
 
 
 class NetplanError(OverlayError):
@@ -81,6 +87,8 @@ def _collected(directory: Path) -> dict[str, str]:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".link" and not _changes_link(text):
             continue
+        if path.suffix == ".link" and "\nName=" not in text:
+            text += _AS_DEFAULT
         prefix = LINK_PREFIX if path.suffix == ".link" else PREFIX
         files[prefix + path.name.removeprefix(_ITS_PREFIX)] = text
     return files

@@ -26,7 +26,9 @@ class Nic:
     network_file: str
     """Path of the .network file that networkd uses for it; empty without one."""
     leased: bool
-    """Whether it has an address from a DHCP server, or IPv6 beyond the link."""
+    """Whether a DHCP server gave it an address."""
+    routable: bool
+    """Whether it has an address beyond the link, whoever gave it."""
 
 
 def read_nics() -> dict[str, Nic]:
@@ -42,7 +44,8 @@ def read_nics() -> dict[str, Nic]:
             _driver(name),
             _text(_SYS / name / "carrier") == "1",
             state.get("NETWORK_FILE", ""),
-            (_NETIF / "leases" / str(index)).exists() or state.get("OPER_STATE") == "routable",
+            (_NETIF / "leases" / str(index)).exists(),
+            state.get("OPER_STATE") == "routable",
         )
     return found
 

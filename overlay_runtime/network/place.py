@@ -64,7 +64,7 @@ def tell_running(bundle: Bundle | None) -> None:
     _systemctl("unset-environment", *gone)
     if environment:
         _systemctl("set-environment", *(f"{name}={value}" for name, value in environment.items()))
-    if any("\nName=" in text for name, text in _links(bundle)):
+    if bundle and any(name.endswith(".link") for name in bundle.files):
         _run("udevadm", "control", "--reload")
         _run("udevadm", "trigger", "--settle", "--action=add", "--subsystem-match=net")
     if _active("systemd-networkd.service"):
@@ -81,11 +81,6 @@ def start(unit: str) -> None:
 def stop(unit: str) -> None:
     """Stop a unit, and don't wait for it."""
     _systemctl("stop", "--no-block", unit)
-
-
-def _links(bundle: Bundle | None) -> list[tuple[str, str]]:
-    files = bundle.files if bundle else {}
-    return [(name, text) for name, text in files.items() if name.endswith(".link")]
 
 
 def _ours(run: Path) -> list[Path]:

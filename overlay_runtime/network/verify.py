@@ -40,6 +40,11 @@ class Findings:
         return not self.faulty and (not self.verdicts or any(v.proved for v in self.verdicts))
 
     @property
+    def works(self) -> bool:
+        """Whether the ways out of the host work, whatever is wrong about other devices."""
+        return not self.cut_off and not any(one.device.gateways for one in self.faulty)
+
+    @property
     def faulty(self) -> list[Verdict]:
         """The devices that something is wrong about."""
         return [one for one in self.verdicts if one.fault]
@@ -91,7 +96,9 @@ def _judge(device: Device, bundle: Bundle, nics: Mapping[str, Nic], in_effect: b
                            f"on `{device.name}`")  # fmt: skip
     if device.gateways or device.static:
         return Verdict(device, proved=True)
-    return Verdict(device, proved=not device.dhcp or any(nic.leased for nic in wired))
+    # Routers give addresses too. With another configuration in effect a lease alone tells.
+    reached = any(nic.leased or (in_effect and nic.routable) for nic in wired)
+    return Verdict(device, proved=reached or not device.dhcp)
 
 
 def _own(text: str) -> list[IPAddress]:

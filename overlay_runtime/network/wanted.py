@@ -63,7 +63,7 @@ def find_wanted(paths: Paths) -> Wanted | None:
     elif block is not None:
         wanted = _from_block(*block)
     elif faults:
-        wanted = Wanted(CIDATA, unreadable=True)
+        wanted = Wanted(faults[0].partition(": ")[0].rsplit(":", 2)[0], unreadable=True)
     if wanted is not None:
         wanted.problems[:0] = faults
     return wanted

@@ -49,7 +49,7 @@ def watch(paths: Paths) -> None:
         if boottime() < asked.hold_until or not _answers_again(asked):
             return
         log.info("what was asked for works: going back to it")
-        asked = dataclasses.replace(asked, mode=Mode.ASKED, returns=asked.returns + 1)
+        asked = dataclasses.replace(asked, mode=Mode.ASKED, returns=asked.returns + 1, looked=False)
         _use(asked, asked.bundle, paths)
     found = _patiently(lambda: look(asked.bundle, in_effect=True), asked.looked)
     if found.good:
@@ -73,7 +73,7 @@ def _answers_again(asked: Asked) -> bool:
         if number:
             time.sleep(1.0)
         found = look(asked.bundle, in_effect=False)
-        if not found.good:
+        if not found.works:
             return False
     return True
 
@@ -84,14 +84,14 @@ def _proved(asked: Asked, found: Findings, paths: Paths) -> None:
     notes = (*asked.notes, *(one.note for one in found.verdicts if one.note))
     asked = dataclasses.replace(asked, notes=notes, looked=True)
     save_asked(paths, asked)
-    tell(paths.notices, notice(asked, (), proved=True))
+    tell(paths.notices, notice(asked, (), proved=not asked.partial))
     stop(WATCH)
 
 
 def _failed(asked: Asked, found: Findings, paths: Paths) -> None:
     """Fall back, if there is something to fall back on."""
     words = found.in_words
-    for one in words:
+    for one in words if not asked.looked else ():  # not every minute again
         log.error("%s", one)
     asked = dataclasses.replace(asked, looked=True)
     silent = {one.device.name for one in found.faulty if one.device.static}

@@ -294,9 +294,8 @@ WAYS = {
     "user-data": "",
     "a file": "printf '[Match]\\nName=lan0\\n[Network]\\nAddress=10.77.0.51/24\\n' "
               "> /etc/systemd/network/50-static.network; networkctl reload",
-    "networkctl edit": "printf '#!/bin/sh\\nprintf \"[Network]\\\\nAddress=10.77.0.52/24\\\\n\" "
-                       "> \"$1\"\\n' > /tmp/editor; chmod +x /tmp/editor; EDITOR=/tmp/editor "
-                       "networkctl edit @lan0 --drop-in=own.conf",
+    "networkctl edit": "printf '[Network]\\nAddress=10.77.0.52/24\\n' "
+                       "| networkctl edit --stdin --drop-in=own.conf @lan0",
     "a console": "ip address add 10.77.0.53/24 dev lan0",
 }  # fmt: skip
 
@@ -311,7 +310,11 @@ def test_the_overlay_works_over_a_static_address_of_each_kind(
     edge.run(f"mkdir -p /etc/systemd/network; {WAYS[way]}")
     number = {"user-data": 25, "a file": 51, "networkctl edit": 52, "a console": 53}[way]
     wait_until("the address", lambda: f"10.77.0.{number}/24" in addresses(edge, "lan0"), _LIMIT_S)
-    peer = two.overlay()["overlay"]["address"]
+
+    def overlay_address() -> Any:
+        return two.overlay().get("overlay", {}).get("address")
+
+    peer = wait_until("the other host's overlay address", overlay_address, _LIMIT_S)
 
     def seen() -> bool:
         known = [p for p in two.overlay().get("peers", ()) if p["state"] == "up"]
@@ -319,3 +322,24 @@ def test_the_overlay_works_over_a_static_address_of_each_kind(
 
     wait_until("the other host to know it", seen, _LIMIT_S, evidence=edge.evidence)
     edge.run(f"ping -q -c 3 -i 0.2 -W 2 -I scbr-100 {peer}")
+
+
+def test_a_boot_with_a_description(edge: Host, site: Site, wire: Router) -> None:
+    """The host starts over, and finds its NIC later: as with one that is plugged in."""
+    describe(edge, site, block({"lan0": STATIC}, httpProxy="http://proxy.example.org:3128"))
+    edge.container.restart(timeout=20)
+    wait_until("the end of its boot", edge.booted, 60, evidence=edge.evidence)
+    when = {
+        unit: int(edge.run(f"systemctl show --value -p {which} {unit}"))
+        for unit, which in (("edge-overlay-network", "ActiveEnterTimestampMonotonic"),
+                            ("systemd-networkd", "InactiveExitTimestampMonotonic"))
+    }  # fmt: skip
+    assert 0 < when["edge-overlay-network"] <= when["systemd-networkd"], when
+    pid = edge.run("systemctl show --value -p MainPID edge-overlay").strip()
+    environment = edge.run(f"tr '\\0' '\\n' < /proc/{pid}/environ")
+    assert "HTTPS_PROXY" not in environment
+    assert "\nhttp_proxy=http://proxy.example.org:3128\n" in f"\n{environment}"
+    wire.plug(edge, "lan0")
+    proved(edge)
+    assert addresses(edge, "lan0") == {"10.77.0.25/24"}
+    assert edge.run("systemctl is-system-running").strip() == "running", edge.evidence()

@@ -87,9 +87,9 @@ def test_no_secret_in_a_repr() -> None:
 
 
 NICS = {
-    "ens192": Nic("ens192", "52:54:00:12:34:56", "vmxnet3", True, "", False),
-    "ens224": Nic("ens224", "52:54:00:12:34:57", "vmxnet3", True, "", False),
-    "eth0": Nic("eth0", "52:54:00:12:34:58", "virtio_net", True, "", False),
+    "ens192": Nic("ens192", "52:54:00:12:34:56", "vmxnet3", True, "", False, False),
+    "ens224": Nic("ens224", "52:54:00:12:34:57", "vmxnet3", True, "", False, False),
+    "eth0": Nic("eth0", "52:54:00:12:34:58", "virtio_net", True, "", False, False),
 }
 
 

@@ -113,6 +113,15 @@ def test_network_config_is_taken_as_it_is(tmp_path: Path) -> None:
     assert all(name.startswith("systemd/network/") for name in made.bundle.files)
 
 
+def test_a_link_file_only_where_networkd_can_not_do_it(tmp_path: Path) -> None:
+    made = rendered(
+        tmp_path, v2="version: 2\nethernets: {eth0: {mtu: 1400}, eth1: {wakeonlan: true}}"
+    )
+    [(name, text)] = [one for one in made.bundle.files.items() if one[0].endswith(".link")]
+    assert name == "systemd/network/10-edge-eth1.link"
+    assert {"WakeOnLan=magic", "MACAddressPolicy=persistent"} <= settings(text, "Link")
+
+
 def test_the_wrapper_may_be_left_out(tmp_path: Path) -> None:
     bare = "\n".join(line[2:] for line in V2.splitlines()[1:])
     one = rendered(tmp_path / "one", v2=V2).bundle

@@ -54,6 +54,11 @@ class Paths:
         return self.run_dir / "stages"
 
     @property
+    def network_mark(self) -> Path:
+        """There if somebody may describe the network: a unit's condition."""
+        return self.run_dir / "network-described"
+
+    @property
     def notices(self) -> Path:
         """What programs that run once have to tell (`notices.py`)."""
         return self.run_dir / "notices"

@@ -110,3 +110,10 @@ def _for_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     stage.add_argument("--stage-limit", type=float, metavar="SECONDS",
                        help="for the whole stage, instead of its own")  # fmt: skip
     stage.add_argument("--debug", action="store_true", help="log every step, and all output")
+    network = _add(commands, "network", "network:network",
+                   "configure the network as described (edge-overlay-network does this)",
+                   "`apply` does it, also after user-data was changed; `watch` looks whether it "
+                   "holds on site, and falls back if it does not.")  # fmt: skip
+    network.add_argument("action", choices=("apply", "watch"), metavar="apply|watch",
+                         help="what to do")  # fmt: skip
+    network.add_argument("--debug", action="store_true", help="log every step")

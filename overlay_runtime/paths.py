@@ -49,6 +49,16 @@ class Paths:
         return self.run_dir / "volume"
 
     @property
+    def stages(self) -> Path:
+        """Holds an empty file for each stage that has steps, by its name: units look there."""
+        return self.run_dir / "stages"
+
+    @property
+    def network_mark(self) -> Path:
+        """There if somebody may describe the network: a unit's condition."""
+        return self.run_dir / "network-described"
+
+    @property
     def notices(self) -> Path:
         """What programs that run once have to tell (`notices.py`)."""
         return self.run_dir / "notices"

@@ -94,13 +94,18 @@ def pack(tree: Path, work: Path, epoch: int, with_folder: Callable[[str], bool])
     return EdgeLayer(tar, packed, _sha256(tar), _sha256(packed))
 
 
+def debian_only() -> list[str]:
+    """Patterns of what a Kairos image doesn't get."""
+    lines = DEBIAN_ONLY.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def edge_tree(target: Path, values: dict[str, Any]) -> None:
     """What every base gets, without what is Debian's alone, and what is Kairos's alone."""
     render_tree(TEMPLATES / "edge", target, values)
-    for line in DEBIAN_ONLY.read_text().splitlines():
-        if line and not line.startswith("#"):
-            path = target / line
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for pattern in debian_only():
+        for path in list(target.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for folder in sorted(target.rglob("*"), reverse=True):
         if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()

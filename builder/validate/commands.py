@@ -11,14 +11,17 @@ import click
 from builder.config import KEYS, read_text
 from builder.errors import BuildError, InputError
 from builder.validate import starter
-from builder.validate.jsonschema import json_schema
+from builder.validate.jsonschema import json_schema, network_config_schema
 from builder.validate.report import FORMATS, render, summary
 from overlay_runtime.config.document import MAX_BYTES
+from overlay_runtime.userdata import netconfig
 from overlay_runtime.userdata.check import findings
 from overlay_runtime.userdata.finding import Finding, Severity
 
 _FILE = click.Path(readable=False, allow_dash=True)
 _VALIDATE_HELP = """Check user-data FILES: every problem of all of them at once.
+
+A network-config (cloud-init's, version 2) is known by its name or its content.
 
 Errors would be refused by `edge-build image`; warnings and notes are told and accepted.
 
@@ -66,10 +69,10 @@ def validate(files: tuple[str, ...], form: str, strict: bool, quiet: bool) -> No
 
 def _of(name: str) -> list[Finding]:
     if name != "-":
-        return findings(read_text(Path(name), "the user-data file"), name)
+        return _about(read_text(Path(name), "the user-data file"), name)
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
-        return findings(data.decode("utf-8"), "<stdin>")
+        return _about(data.decode("utf-8"), "<stdin>")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(
@@ -77,14 +80,22 @@ def _of(name: str) -> list[Finding]:
         ) from error
 
 
+def _about(text: str, name: str) -> list[Finding]:
+    if netconfig.is_network_config(text, name):
+        return netconfig.findings(text, name)
+    return findings(text, name)
+
+
 @click.command()
-def schema() -> None:
+@click.option("--network-config", is_flag=True, help="of network-config, version 2, instead")
+def schema(network_config: bool) -> None:
     """Print the schema of user-data (JSON Schema 2020-12), for editors.
 
     With the YAML extension of VS Code and others: save it, and write into the second line of
     user-data: `# yaml-language-server: $schema=user-data.schema.json`
     """
-    click.echo(json.dumps(json_schema(), indent=1))
+    shape = network_config_schema() if network_config else json_schema()
+    click.echo(json.dumps(shape, indent=1))
 
 
 @click.command()
@@ -94,10 +105,14 @@ def schema() -> None:
 @click.option("--user", metavar="NAME", help="who may log in  [default: edge]")
 @click.option("--ssh-key", type=click.Path(), metavar="FILE", help="public key of that user")
 @click.option("--peer", "peers", multiple=True, metavar="ADDRESS", help="host in another segment")
+@click.option("--address", metavar="ADDRESS/PREFIX", help="static address  [default: DHCP]")
+@click.option("--gateway", metavar="ADDRESS", help="default gateway beside --address")
+@click.option("--nameserver", metavar="ADDRESS", help="name servers beside --address, with commas")
 @click.option("--yes", is_flag=True, help="ask nothing: defaults for what is not given")
 def init(
     file: str, cidr: str | None, hostname: str | None, user: str | None, ssh_key: str | None,
-    peers: tuple[str, ...], yes: bool,
+    peers: tuple[str, ...], address: str | None, gateway: str | None, nameserver: str | None,
+    yes: bool,
 ) -> None:  # fmt: skip
     """Write a user-data FILE to start from, with a fresh secret (default: user-data.yaml).
 
@@ -109,8 +124,16 @@ def init(
         cidr = cidr or click.prompt("Range of the overlay", default=usual.cidr)
         user = user or click.prompt("Who may log in", default=usual.user)
         ssh_key = ssh_key or click.prompt("Their public SSH key (file)", default=_own_key()) or None
+        address = address or click.prompt("Static address with prefix length, or nothing for DHCP",
+                                          default="", show_default=False) or None  # fmt: skip
+        if address:
+            gateway = gateway or click.prompt("Default gateway")
+            nameserver = nameserver or click.prompt("Name servers, commas between")
+    if not address and (gateway or nameserver):
+        raise click.UsageError("--gateway and --nameserver need --address")
     keys = starter.public_keys(Path(ssh_key).expanduser()) if ssh_key else []
-    answers = starter.Answers(cidr or usual.cidr, hostname, user or usual.user, keys, peers)
+    answers = starter.Answers(cidr or usual.cidr, hostname, user or usual.user, keys, peers,
+                              address, gateway, nameserver)  # fmt: skip
     starter.write(Path(file), starter.make(answers))
     click.echo(f"{file} written, with a fresh secret: keep it as you would a password.", err=True)
     if not keys:

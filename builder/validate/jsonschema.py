@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from overlay_runtime.userdata import netplan
 from overlay_runtime.userdata.model import (
     NOTE_PREFIX,
     Anything,
@@ -39,6 +40,18 @@ def json_schema() -> dict[str, Any]:
         "title": "user-data of edge-build, Kairos and cloud-init",
         "description": "Its first line must be #cloud-config.",
         **top,
+        "$defs": writer.definitions,
+    }
+
+
+def network_config_schema() -> dict[str, Any]:
+    """Return the schema of network-config: the network below `network:`, or as the whole file."""
+    writer = _Writer()
+    whole = {"anyOf": [writer.block(netplan.TOP), writer.block(netplan.V2)]}
+    return {
+        "$schema": _DIALECT,
+        "title": "network-config of cloud-init, version 2",
+        **whole,
         "$defs": writer.definitions,
     }
 

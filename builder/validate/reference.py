@@ -1,13 +1,16 @@
-"""The reference page of user-data, `docs/user-data.md`, made from the schema:
+"""The reference pages, made from the schema:
 
 python -m builder.validate.reference > docs/user-data.md
+python -m builder.validate.reference --network-config > docs/network-config.md
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 
+from overlay_runtime.userdata import netplan
 from overlay_runtime.userdata.model import Block, By, Either, Key, Kind, ListOf, MapOf, expected
 from overlay_runtime.userdata.rules import ALL
 from overlay_runtime.userdata.schema import TOP
@@ -20,6 +23,33 @@ Made from the schema (`python -m builder.validate.reference`); `edge-build valid
 a file by it, `edge-build schema` prints it as JSON Schema for editors. Lists are marked `[]`, names
 of your own `NAME`.
 """
+
+_NETWORK_CONFIG = """\
+# network-config
+
+cloud-init's version 2, which is netplan's format: a file `network-config` on the `cidata` volume,
+below `network:` or as the whole file. Made from the schema (`python -m builder.validate.reference
+--network-config`); `edge-build validate network-config` checks a file by it, `edge-build schema
+--network-config` prints it as JSON Schema. What counts when, and what happens if it is wrong:
+[network.md](network.md).
+"""
+
+
+def network_config_reference() -> str:
+    """Return the page of network-config."""
+    lines = [_NETWORK_CONFIG]
+    common = {key.name for key in netplan.COMMON}
+    for section in netplan.V2.keys:
+        if isinstance(section.kind, MapOf) and isinstance(section.kind.value, Block):
+            lines.append(f"## `{section.name}`\n")
+            own = [key for key in section.kind.value.keys if key.name not in common]
+            rows = [(f"{section.name}.NAME.{key.name}", key) for key in own]
+            lines += _table(row for path, key in rows
+                            for row in ((path, key), *_below(path, key.kind)))  # fmt: skip
+    lines.append("## Of every device\n")
+    lines += _table(row for key in netplan.COMMON
+                    for row in ((key.name, key), *_below(key.name, key.kind)))  # fmt: skip
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def reference() -> str:
@@ -102,4 +132,5 @@ def _default(key: Key) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    wanted = network_config_reference if "--network-config" in sys.argv else reference
+    print(wanted(), end="")

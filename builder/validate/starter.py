@@ -27,6 +27,10 @@ class Answers:
     user: str = "edge"
     keys: Sequence[str] = ()
     peers: Sequence[str] = ()
+    address: str | None = None
+    """Static, with its prefix length; None: DHCP."""
+    gateway: str | None = None
+    nameserver: str | None = None
 
 
 def make(answers: Answers) -> str:
@@ -39,6 +43,9 @@ def make(answers: Answers) -> str:
         "user": answers.user,
         "keys": list(answers.keys),
         "peers": list(answers.peers),
+        "address": answers.address,
+        "gateway": answers.gateway,
+        "nameserver": answers.nameserver,
     }
     text = render(_TEMPLATE, values)
     wrong = [one for one in findings(text, "") if one.severity is Severity.ERROR]

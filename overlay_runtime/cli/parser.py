@@ -11,7 +11,8 @@ from overlay_runtime import __version__
 
 EXIT_CODES = {
     0: "done; for status and wait: the overlay is up; for doctor: no fault",
-    1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer",
+    1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer; for "
+    "run-stage: something in it failed; for check: there is an error",
     64: "the command line is wrong (2 if it can't be read at all)",
     70: "a fault of this program",
     71: "the kernel refused something that the overlay can't do without",
@@ -71,6 +72,9 @@ def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         json=True,
     )  # fmt: skip
     doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these; default: all")
+    _add(commands, "check", "check:check", "check this host's user-data",
+         "As `edge-build validate` does: the image's, and the volume's. Exit code 0 without an "
+         "error, else 1.")  # fmt: skip
     reset = _add(commands, "reset", "reset:reset",
                  "forget the stored address, so that another can be claimed")  # fmt: skip
     reset.add_argument("--yes", action="store_true", help="don't ask")
@@ -96,3 +100,20 @@ def _for_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         sub = _add(commands, name, f"service:{name}", text)
         sub.add_argument("--identity", metavar="TEXT", help="instead of the hardware's identity")
         sub.add_argument("--debug", action="store_true", help="log every step")
+    stage = _add(commands, "run-stage", "stage:stage", "run a stage of user-data's `stages:`",
+                 "With its .before and .after, as Kairos's agent does (the services edge-stage-* "
+                 "do this). Exit code 0 if nothing failed, else 1.")  # fmt: skip
+    stage.add_argument("stages", nargs="+", metavar="NAME", help="such as boot")
+    stage.add_argument("--dry-run", action="store_true", help="show what would run, and the order")
+    stage.add_argument("--command-limit", type=float, metavar="SECONDS",
+                       help="for each command, instead of the stage's own")  # fmt: skip
+    stage.add_argument("--stage-limit", type=float, metavar="SECONDS",
+                       help="for the whole stage, instead of its own")  # fmt: skip
+    stage.add_argument("--debug", action="store_true", help="log every step, and all output")
+    network = _add(commands, "network", "network:network",
+                   "configure the network as described (edge-overlay-network does this)",
+                   "`apply` does it, also after user-data was changed; `watch` looks whether it "
+                   "holds on site, and falls back if it does not.")  # fmt: skip
+    network.add_argument("action", choices=("apply", "watch"), metavar="apply|watch",
+                         help="what to do")  # fmt: skip
+    network.add_argument("--debug", action="store_true", help="log every step")

@@ -19,7 +19,9 @@ def run(options: argparse.Namespace, paths: Paths) -> int:
 def gather(options: argparse.Namespace, paths: Paths) -> int:
     """Find the user-data and keep a copy for the agent."""
     from overlay_runtime.config.sources import gather as gather_sources
+    from overlay_runtime.stages.prepare import prepare
 
     set_up(debug=options.debug)
     gather_sources(options.root, paths, options.identity)
+    prepare(options.root, paths)
     return 0

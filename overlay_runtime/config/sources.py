@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 import socket
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from overlay_runtime.paths import Paths
 
 log = logging.getLogger(__name__)
 
+_NETWORK = re.compile(rb"\bstylus\b.*\bnetwork['\"]?\s*:", re.DOTALL)
 _SEED = "var/lib/cloud/seed/nocloud"
 _UNFINISHED = (
     "the search for a user-data volume did not come to its end: unplug the disc or stick that "
@@ -48,6 +50,8 @@ class Choice:
     """The volume's further files for cloud-init: meta-data and so on."""
     volume: dict[str, bytes] = field(default_factory=dict)
     """All files of the volume, for the stages and the network."""
+    embedded: bytes | None = None
+    """The image's file, whatever counts."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -61,9 +65,12 @@ def gather(root: str, paths: Paths, identity: str | None) -> Choice:
     choice = choose(None, embedded, name)
     choice.problems.append(_UNFINISHED)
     _store(choice, base, paths, identity)
-    kairos = is_kairos(base)
     try:
-        choice = choose(find_user_data(base) if kairos else find_volume(base), embedded, name)
+        if is_kairos(base):
+            choice = choose(find_user_data(base), embedded, name)
+            choice.volume = {}  # Kairos's agent itself acts on the other keys
+        else:
+            choice = choose(find_volume(base), embedded, name)
     except Exception as error:  # noqa: BLE001 # told by its place: its message may hold the secret
         choice = choose(None, embedded, name)
         choice.problems.append(fault_of(error))
@@ -82,7 +89,7 @@ def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) ->
     The volume's overlay block counts if it is there and right. A wrong one is reported, and the
     embedded one counts, if there is one: better a network by the image than none.
     """
-    choice = Choice(user_data=embedded)
+    choice = Choice(user_data=embedded, embedded=embedded)
     if embedded is not None:
         choice.overlay, choice.origin = embedded, embedded_name
     if volume is None:
@@ -174,6 +181,7 @@ def _write(choice: Choice, paths: Paths) -> None:
     else:
         write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
     _keep_volume(choice, paths)
+    _mark_network(choice, paths)
     # Without user-data too: the problems say why there is none.
     sources = {
         "origin": choice.origin,
@@ -193,6 +201,15 @@ def _keep_volume(choice: Choice, paths: Paths) -> None:
     paths.volume.mkdir(mode=0o700)
     for name, data in choice.volume.items():
         write_atomic(paths.volume / name, data, 0o600, sync=False)
+
+
+def _mark_network(choice: Choice, paths: Paths) -> None:
+    """Leave a mark if somebody may describe the network: without it no program starts to look."""
+    files = (choice.volume.get("user-data"), choice.embedded)
+    if "network-config" in choice.volume or any(data and _NETWORK.search(data) for data in files):
+        paths.network_mark.touch(mode=0o644)
+    else:
+        paths.network_mark.unlink(missing_ok=True)
 
 
 def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | None) -> None:

@@ -42,6 +42,11 @@ def probe(address: IPAddress, mac: str) -> bytes:
     return _icmpv6(own, ipaddress.IPv6Address(_ANY), group, body)
 
 
+def request(address: ipaddress.IPv4Address, sender: ipaddress.IPv4Address, mac: str) -> bytes:
+    """Return a frame that asks who has an address, as its user `sender` would (RFC 826)."""
+    return _arp(_bytes(mac), sender.packed, bytes(6), address.packed)
+
+
 def announcement(address: IPAddress, mac: str) -> bytes:
     """Return a frame that tells everybody who uses an address."""
     own = _bytes(mac)

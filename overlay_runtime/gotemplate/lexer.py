@@ -108,9 +108,16 @@ def _action(template: str, at: int, breaks: list[int]) -> tuple[int, bool, Piece
         if found is None:
             if at >= len(template):
                 raise TemplateError("unclosed action", first)
-            raise TemplateError(f"unexpected {template[at]!r} in an action", line)
+            raise TemplateError(_unexpected(template, at), line)
         kind = str(found.lastgroup)
         if kind != "space":
             tokens.append(Token(kind, found[0], line, spaced))
         spaced = kind == "space"
         at = found.end()
+
+
+def _unexpected(template: str, at: int) -> str:
+    opened = {"'": "unterminated character constant", '"': "unterminated quoted string",
+              "`": "unterminated raw quoted string"}  # fmt: skip
+    char = template[at]
+    return opened.get(char, f"unexpected {char!r} in an action")

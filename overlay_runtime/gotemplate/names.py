@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-GO = frozenset(
-    "and call eq ge gt html index js le len lt ne not or print printf println slice urlquery"
-    .split()
-)  # fmt: skip
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    subject: tuple(names.split())
+    for subject, names in {
+        "builtin": """and call eq ge gt html index js le len lt ne not or print printf println
+            urlquery""",
+        "cases": "camelcase kebabcase lower snakecase swapcase title untitle upper",
+        "dates": """ago date dateInZone dateModify date_in_zone date_modify duration durationRound
+            htmlDate htmlDateInZone mustDateModify mustToDate must_date_modify now toDate
+            unixEpoch""",
+        "defaults": """all any coalesce default empty fail hello ternary""",
+        "dicts": """deepCopy dict dig get hasKey keys merge mergeOverwrite mustDeepCopy mustMerge
+            mustMergeOverwrite omit pick pluck set unset values""",
+        "encodings": """adler32sum b32dec b32enc b64dec b64enc sha1sum sha256sum sha512sum""",
+        "jsons": """fromJson mustFromJson mustToJson mustToPrettyJson mustToRawJson toJson
+            toPrettyJson toRawJson""",
+        "kinds": "deepEqual kindIs kindOf typeIs typeIsLike typeOf",
+        "lists": """append chunk compact concat first has initial join last list mustAppend
+            mustChunk mustCompact mustFirst mustHas mustInitial mustLast mustPrepend mustPush
+            mustRest mustReverse mustSlice mustUniq mustWithout prepend push rest reverse slice
+            sortAlpha toStrings tuple uniq without""",
+        "numbers": """add add1 add1f addf atoi biggest ceil div divf float64 floor int int64 max
+            maxf min minf mod mul mulf round seq sub subf toDecimal until untilStep""",
+        "randoms": """randAlpha randAlphaNum randAscii randBytes randInt randNumeric shuffle
+            uuidv4""",
+        "regexes": """mustRegexFind mustRegexFindAll mustRegexMatch mustRegexReplaceAll
+            mustRegexReplaceAllLiteral mustRegexSplit regexFind regexFindAll regexMatch
+            regexQuoteMeta regexReplaceAll regexReplaceAllLiteral regexSplit""",
+        "strings": """abbrev abbrevboth cat contains hasPrefix hasSuffix indent initials nindent
+            nospace plural quote repeat replace split splitList splitn squote substr toString trim
+            trimAll trimPrefix trimSuffix trimall trunc wrap wrapWith""",
+        "systems": """base clean dir env expandenv ext getHostByName isAbs osBase osClean osDir
+            osExt osIsAbs""",
+        "urls": "urlJoin urlParse",
+        "versions": "semver semverCompare",
+    }.items()
+}
+"""Names by the module of `functions` that has them."""
 
-SPRIG = frozenset(
+UNAVAILABLE = frozenset(
     """
-abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc
-base bcrypt biggest buildCustomCert camelcase cat ceil chunk clean coalesce compact concat contains
-date dateInZone dateModify date_in_zone date_modify decryptAES deepCopy deepEqual default
-derivePassword dict dig dir div divf duration durationRound empty encryptAES env expandenv ext fail
-first float64 floor fromJson genCA genCAWithKey genPrivateKey genSelfSignedCert
-genSelfSignedCertWithKey genSignedCert genSignedCertWithKey get getHostByName has hasKey hasPrefix
-hasSuffix hello htmlDate htmlDateInZone htpasswd indent initial initials int int64 isAbs join
-kebabcase keys kindIs kindOf last list lower max maxf merge mergeOverwrite min minf mod mul mulf
-mustAppend mustChunk mustCompact mustDateModify mustDeepCopy mustFirst mustFromJson mustHas
-mustInitial mustLast mustMerge mustMergeOverwrite mustPrepend mustPush mustRegexFind
-mustRegexFindAll mustRegexMatch mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit
-mustRest mustReverse mustSlice mustToDate mustToJson mustToPrettyJson mustToRawJson mustUniq
-mustWithout must_date_modify nindent nospace now omit osBase osClean osDir osExt osIsAbs pick pluck
-plural prepend push quote randAlpha randAlphaNum randAscii randBytes randInt randNumeric regexFind
-regexFindAll regexMatch regexQuoteMeta regexReplaceAll regexReplaceAllLiteral regexSplit repeat
-replace rest reverse round semver semverCompare seq set sha1sum sha256sum sha512sum shuffle slice
-snakecase sortAlpha split splitList splitn squote sub subf substr swapcase ternary title toDate
-toDecimal toJson toPrettyJson toRawJson toString toStrings trim trimAll trimPrefix trimSuffix
-trimall trunc tuple typeIs typeIsLike typeOf uniq unixEpoch unset until untilStep untitle upper
-urlJoin urlParse uuidv4 values without wrap wrapWith
+bcrypt buildCustomCert decryptAES derivePassword encryptAES genCA genCAWithKey genPrivateKey
+genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey htpasswd
 """.split()
 )
+"""What needs a library of cryptography: Kairos has it, Debian hosts don't."""
 
-ALL = GO | SPRIG
+ALL = UNAVAILABLE.union(*SUBJECTS.values())

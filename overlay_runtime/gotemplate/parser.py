@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Container
 
 from overlay_runtime.gotemplate.lexer import Piece, TemplateError, Token, pieces
+from overlay_runtime.gotemplate.text import quoted
 from overlay_runtime.gotemplate.tree import (
     Branch,
     Call,
@@ -24,12 +24,24 @@ from overlay_runtime.gotemplate.tree import (
     TextNode,
     Variable,
 )
+from overlay_runtime.gotemplate.values import cooked, raw
 
 _DEPTH = 200
 """Of nesting: more than anybody writes, less than Python's stack."""
 
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
-_ESCAPED = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_ESCAPED = {
+    '"': '"',
+    "'": "'",
+    "\\": "\\",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+}
 
 
 def parse(template: str, functions: Container[str]) -> Template:
@@ -73,7 +85,9 @@ class _Parser:
             head = piece.tokens[0]
             if head.kind == "word" and head.text in ("end", "else"):
                 if head.text == "end" and len(piece.tokens) > 1:
-                    raise TemplateError(f"unexpected {piece.tokens[1].text!r} in end", head.line)
+                    raise TemplateError(
+                        f"unexpected {quoted(piece.tokens[1].text)} in end", head.line
+                    )
                 self._depth -= 1
                 return tuple(nodes), head
             node = self._action(piece, head, top=top)
@@ -81,7 +95,7 @@ class _Parser:
                 nodes.append(node)
         self._depth -= 1
         if not top:
-            raise TemplateError("unexpected EOF: an {{end}} is missing", self._pieces[-1].line)
+            raise TemplateError("unexpected EOF", self._pieces[-1].line)
         return tuple(nodes), None
 
     def _action(self, piece: Piece, head: Token, *, top: bool) -> Node | None:
@@ -97,12 +111,14 @@ class _Parser:
         if head.kind == "word" and head.text == "template":
             name = self._name(tokens[1:], piece.line)
             rest = tokens[2:]
-            return Call(name, self._pipeline(rest, piece.line) if rest else None, piece.line)
-        return Output(self._pipeline(tokens, piece.line))
+            what = "template clause"
+            pipeline = self._pipeline(rest, piece.line, what) if rest else None
+            return Call(name, pipeline, piece.line)
+        return Output(self._pipeline(tokens, piece.line, "command"))
 
     def _branch(self, kind: str, tokens: tuple[Token, ...], line: int) -> Branch:
         before = len(self._variables)
-        pipeline = self._pipeline(tokens, line, loop=kind == "range")
+        pipeline = self._pipeline(tokens, line, kind, loop=kind == "range")
         self._loops += kind == "range"
         then, end = self._list()
         self._loops -= kind == "range"
@@ -111,10 +127,12 @@ class _Parser:
             rest = (self._pieces[self._at - 1].tokens or ())[1:]
             if rest and rest[0].kind == "word" and rest[0].text in ("if", "with"):
                 if kind == "range" or rest[0].text != kind:
-                    raise TemplateError(f"unexpected {rest[0].text!r} after else", rest[0].line)
+                    raise TemplateError(
+                        f"unexpected {quoted(rest[0].text)} after else", rest[0].line
+                    )
                 otherwise = (self._branch(kind, rest[1:], rest[0].line),)
             elif rest:
-                raise TemplateError(f"unexpected {rest[0].text!r} after else", rest[0].line)
+                raise TemplateError(f"unexpected {quoted(rest[0].text)} after else", rest[0].line)
             else:
                 otherwise, last = self._list()
                 if last is None or last.text != "end":
@@ -126,14 +144,17 @@ class _Parser:
         name = self._name(tokens, line)
         if kind == "define" and (not top or len(tokens) > 1):
             raise TemplateError("unexpected {{define}}", line)
-        pipeline = self._pipeline(tokens[1:], line) if kind == "block" else None
+        pipeline = self._pipeline(tokens[1:], line, "block clause") if kind == "block" else None
         outer, self._variables = self._variables, ["$"]
         loops, self._loops = self._loops, 0
         nodes, end = self._list()
         self._variables, self._loops = outer, loops
         if end is None or end.text != "end":
             raise TemplateError(f"unexpected {{{{else}}}} in {kind} clause", line)
-        self._defined[name] = nodes
+        if not _blank(nodes) or name not in self._defined:
+            if not _blank(self._defined.get(name, ())):
+                raise TemplateError(f"multiple definition of template {quoted(name)}", line)
+            self._defined[name] = nodes
         return Call(name, pipeline, line) if kind == "block" else None
 
     def _name(self, tokens: tuple[Token, ...], line: int) -> str:
@@ -141,19 +162,21 @@ class _Parser:
             raise TemplateError("the name of a template is missing", line)
         return _text(tokens[0])
 
-    def _pipeline(self, tokens: tuple[Token, ...], line: int, *, loop: bool = False) -> Pipeline:
+    def _pipeline(
+        self, tokens: tuple[Token, ...], line: int, what: str, *, loop: bool = False
+    ) -> Pipeline:
         names, declares, rest = self._assigned(tokens, loop=loop)
         commands: list[tuple[Operand, ...]] = []
         reader = _Tokens(rest, line)
         while True:
             command = self._command(reader)
             if not command:
-                raise TemplateError("missing value for command", line)
+                raise TemplateError(f"missing value for {what}", line)
             commands.append(command)
             if not reader.take("|"):
                 break
         if reader.left:
-            raise TemplateError(f"unexpected {reader.left[0].text!r}", reader.left[0].line)
+            raise TemplateError(f"unexpected {quoted(reader.left[0].text)}", reader.left[0].line)
         for number, command in enumerate(commands[1:], 2):
             if isinstance(command[0], Literal | Dot):
                 raise TemplateError(f"non executable command in pipeline stage {number}", line)
@@ -182,7 +205,7 @@ class _Parser:
         while reader.left and reader.left[0].text not in ("|", ")"):
             token = reader.left[0]
             if operands and not token.spaced and token.kind != "sign":
-                raise TemplateError(f"unexpected {token.text!r} in operand", token.line)
+                raise TemplateError(f"unexpected {quoted(token.text)} in operand", token.line)
             operands.append(self._operand(reader))
         return tuple(operands)
 
@@ -192,7 +215,7 @@ class _Parser:
         if token.kind in ("string", "raw"):
             found = Literal(_text(token))
         elif token.kind == "char":
-            found = Literal(ord(_unescape(token.text[1:-1], token.line)))
+            found = Literal(_rune(token))
         elif token.kind == "number":
             found = Literal(_number(token))
         elif token.kind == "variable":
@@ -206,12 +229,12 @@ class _Parser:
             found = Literal({"true": True, "false": False, "nil": None}[token.text])
         elif token.kind == "word":
             if token.text not in self._functions:
-                raise TemplateError(f"function {token.text!r} not defined", token.line)
+                raise TemplateError(f"function {quoted(token.text)} not defined", token.line)
             found = Function(token.text)
         elif token.text == "(":
             found = self._group(reader, token)
         else:
-            raise TemplateError(f"unexpected {token.text!r}", token.line)
+            raise TemplateError(f"unexpected {quoted(token.text)}", token.line)
         fields = []
         while reader.left and reader.left[0].kind == "field" and not reader.left[0].spaced:
             fields.append(reader.next().text[1:])
@@ -234,16 +257,13 @@ class _Parser:
             depth += {"(": 1, ")": -1}.get(one.text if one.kind == "sign" else "", 0)
             if not depth:
                 self._depth -= 1
-                return self._pipeline_at(inner, token.line)
+                return self._pipeline(tuple(inner), token.line, "parenthesized pipeline")
             inner.append(one)
         raise TemplateError("unclosed left paren", token.line)
 
-    def _pipeline_at(self, tokens: list[Token], line: int) -> Pipeline:
-        return self._pipeline(tuple(tokens), line)
-
     def _known(self, token: Token) -> None:
         if token.text not in self._variables:
-            raise TemplateError(f"undefined variable {token.text!r}", token.line)
+            raise TemplateError(f"undefined variable {quoted(token.text)}", token.line)
 
 
 class _Tokens:
@@ -265,6 +285,19 @@ class _Tokens:
         return False
 
 
+def _blank(nodes: tuple[Node, ...]) -> bool:
+    """Whether a template has nothing but space: another definition may take its place."""
+    return all(isinstance(node, TextNode) and not node.text.strip() for node in nodes)
+
+
+def _rune(token: Token) -> int:
+    text = _unescape(token.text[1:-1], token.line)
+    if len(text) != 1:
+        raise TemplateError(f"malformed character constant: {token.text}", token.line)
+    code = ord(text)
+    return code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code
+
+
 def _text(token: Token) -> str:
     if token.kind == "raw":
         return token.text[1:-1]
@@ -272,20 +305,27 @@ def _text(token: Token) -> str:
 
 
 def _unescape(text: str, line: int) -> str:
+    """strconv.Unquote: \\x and octal escapes are bytes."""
+
     def one(found: re.Match[str]) -> str:
         code = found[1]
         if code in _ESCAPED:
             return _ESCAPED[code]
-        if code in ('"', "'", "\\"):
-            return code
+        number = -1
         if code[0] in "xuU" and len(code) > 1:
-            return str(json.loads(f'"\\u{int(code[1:], 16):04x}"')) if int(
-                code[1:], 16) < 0x10000 else chr(min(int(code[1:], 16), 0x10FFFF))  # fmt: skip
-        if len(code) == 3:
-            return chr(int(code, 8) & 0xFF)
-        raise TemplateError(f"unknown escape \\{code} in a string", line)
+            number = int(code[1:], 16)
+        elif len(code) == 3:
+            number = int(code, 8)
+        if number < 0 or number > 0x10FFFF or 0xD800 <= number < 0xE000:
+            raise TemplateError(f"invalid escape \\{code} in a string", line)
+        if code[0] in "uU" or number < 0x80:
+            return chr(number)
+        if number > 0xFF:
+            raise TemplateError(f"invalid escape \\{code} in a string", line)
+        return chr(0xDC00 + number)
 
-    return _ESCAPE.sub(one, text)
+    made = _ESCAPE.sub(one, text)
+    return made if made.isascii() else cooked(raw(made))
 
 
 def _number(token: Token) -> int | float:
@@ -294,9 +334,16 @@ def _number(token: Token) -> int | float:
     plain = text.lstrip("+-")
     try:
         if plain[:2] in ("0x", "0o", "0b"):
-            return sign * int(plain, 0)
+            return _bounded(sign * int(plain, 0), token)
         if plain.isdigit():
-            return sign * int(plain, 8 if plain.startswith("0") and plain != "0" else 10)
+            octal = plain.startswith("0") and plain != "0"
+            return _bounded(sign * int(plain, 8 if octal else 10), token)
         return sign * float(plain)
     except ValueError:
         raise TemplateError(f"bad number {token.text!r}", token.line) from None
+
+
+def _bounded(value: int, token: Token) -> int:
+    if not -(1 << 63) <= value < 1 << 64:
+        raise TemplateError(f"integer overflow: {quoted(token.text)}", token.line)
+    return value

@@ -105,7 +105,7 @@ def _proxies(network: Value | None, overlay: OverlayConfig | None) -> Iterator[F
         if value is None or not text(value):
             continue
         used = used or value
-        if not _is_proxy(text(value)):
+        if not is_proxy(text(value)):
             # Not shown: a proxy's URL may hold a password.
             yield Finding(rules.PROXY, value.position, f"`{key}` is no URL of a proxy",
                           "such as http://proxy.example.org:3128")  # fmt: skip
@@ -113,7 +113,7 @@ def _proxies(network: Value | None, overlay: OverlayConfig | None) -> Iterator[F
         return
     excluded = child(network, "noProxy")
     words = [word for word in re.split(r"[,\s]+", text(excluded)) if word]
-    if not any(_covers(word, overlay.cidr) for word in words):
+    if not any(covers(word, overlay.cidr) for word in words):
         at = excluded if excluded is not None else used
         yield Finding(rules.NO_PROXY, at.position, f"a proxy, and `noProxy` does not have the "
                       f"overlay's range {overlay.cidr}: what hosts of the cluster say to each "
@@ -121,7 +121,8 @@ def _proxies(network: Value | None, overlay: OverlayConfig | None) -> Iterator[F
                       f"append {overlay.cidr}, and the ranges of pods and services")  # fmt: skip
 
 
-def _is_proxy(url: str) -> bool:
+def is_proxy(url: str) -> bool:
+    """Whether this is a URL of a proxy that programs take."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https", "socks5") and bool(parts.hostname) and (
@@ -131,7 +132,8 @@ def _is_proxy(url: str) -> bool:
         return False
 
 
-def _covers(word: str, cidr: IPNetwork) -> bool:
+def covers(word: str, cidr: IPNetwork) -> bool:
+    """Whether a word of `noProxy` has the whole range."""
     try:
         network = ipaddress.ip_network(word, strict=False)
     except ValueError:

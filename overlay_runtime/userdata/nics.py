@@ -17,8 +17,8 @@ from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, entries, text, texts
 
-_NIC_NAME = re.compile(r"(?!\.{1,2}$)[^\s/:%]{1,15}")
-_MAC = re.compile(r"([0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
+NIC_NAME = re.compile(r"(?!\.{1,2}$)[^\s/:%]{1,15}")
+MAC = re.compile(r"([0-9a-f]{2}[:-]){5}[0-9a-f]{2}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _name(nic: NicBlock) -> Iterator[Finding]:
     if child(nic.block, "match") is None and any(c in nic.name for c in "*?["):
         yield Finding(rules.NIC_NAME, at, f"{nic.name[:40]!r} is a pattern", "a NIC's name",
                       "write `match: {name: …}` below a name of your own")  # fmt: skip
-    elif not _NIC_NAME.fullmatch(nic.name):
+    elif not NIC_NAME.fullmatch(nic.name):
         length = len(nic.name.encode())
         why = f"has {length} characters" if length > 15 else "has a character that can't be"
         yield Finding(rules.NIC_NAME, at, f"{nic.name[:40]!r} {why}", "at most 15 characters, "
@@ -169,7 +169,7 @@ def _further_addresses(nic: NicBlock) -> None:
 
 
 def _add(nic: NicBlock, interface: IPInterface, value: Value) -> None:
-    why = _unfit(interface)
+    why = unfit(interface)
     if why:
         nic.findings.append(
             Finding(rules.ADDRESS, value.position, f"{interface} is {why}", "a host's address")
@@ -177,7 +177,7 @@ def _add(nic: NicBlock, interface: IPInterface, value: Value) -> None:
     nic.addresses.append(Address(interface, value))
 
 
-def _unfit(interface: IPInterface) -> str:
+def unfit(interface: IPInterface) -> str:
     """Say why no host can have this address, or nothing."""
     address, network = interface.ip, interface.network
     if address.is_multicast:
@@ -218,11 +218,11 @@ def _gateway(nic: NicBlock, key: str) -> None:
     elif near and not any(gateway in one.network for one in near):
         why = "can't be reached: it is not in " + " or ".join(str(one.network) for one in near)
     else:
-        unusable = [one for one in near if gateway in one.network and _unfit(
+        unusable = [one for one in near if gateway in one.network and unfit(
             ipaddress.ip_interface(f"{gateway}/{one.network.prefixlen}"))]  # fmt: skip
         if not unusable:
             return
-        why = f"is {_unfit(ipaddress.ip_interface(f'{gateway}/{unusable[0].network.prefixlen}'))}"
+        why = f"is {unfit(ipaddress.ip_interface(f'{gateway}/{unusable[0].network.prefixlen}'))}"
     nic.findings.append(
         Finding(rules.GATEWAY, value.position, f"`{key}`: {gateway} {why}",
                 "an address in the network of the NIC's own")
@@ -251,7 +251,7 @@ def _links(nic: NicBlock) -> Iterator[Finding]:
         if member == nic.name:
             yield Finding(rules.NIC_LINK, value.position, "a bond of itself", "other NICs")
     mac = child(match, "macAddress")
-    if mac is not None and text(mac) and not _MAC.fullmatch(text(mac)):
+    if mac is not None and text(mac) and not MAC.fullmatch(text(mac)):
         yield Finding(rules.NIC_LINK, mac.position, f"{text(mac)[:40]!r} is no MAC address",
                       "such as 52:54:00:12:34:56")  # fmt: skip
     if match is not None and not any(text(v.value) for v in entries(match).values()):

@@ -7,7 +7,7 @@ import dataclasses
 from overlay_runtime.config.keys import OverlayConfig, written
 from overlay_runtime.userdata import cloud, kairos
 from overlay_runtime.userdata.kinds import TEXT
-from overlay_runtime.userdata.model import Block, By, Checked, Key
+from overlay_runtime.userdata.model import Block, Checked, Key
 from overlay_runtime.userdata.palette import STYLUS
 from overlay_runtime.userdata.stages import STAGES_KIND
 
@@ -28,10 +28,8 @@ TOP = Block(
     (
         Key("overlay", _overlay(), "The overlay network."),
         Key("name", TEXT, "The file's name, for `after` and for the journal."),
-        Key("stages", STAGES_KIND, "What is done at the stages of a boot.",
-            by=By.LATER),
-        Key("stylus", STYLUS, "Palette's block; of it the network counts here too.",
-            by=By.LATER),
+        Key("stages", STAGES_KIND, "What is done at the stages of a boot."),
+        Key("stylus", STYLUS, "Palette's block; of it the network counts here too."),
         *kairos.KEYS,
         *cloud.KEYS,
     ),

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from builder.validate.report import FORMATS, render
+from overlay_runtime.userdata import netconfig
 from overlay_runtime.userdata.check import findings
 
 _ROOT = Path(__file__).parents[2]
@@ -70,6 +71,19 @@ stages:
         - curl http://192.0.2.1/{{ if eq .Values.node.hostname "a" }}a{{ else if true }}b{{ end }}
 """
 
+_NETWORK_CONFIG = """\
+network:
+  version: 2
+  ethernets:
+    lan: {match: {macaddress: 52:54:00:12:34:56}, set-name: lan0, gateway4: 10.0.10.1,
+      addresses: [10.0.10.25/24, {10.0.10.26/24: {lifetime: 0}}], link-local: [ipv6]}
+    eth1: {dhcp4: true, dhcp4-overrides: {use-dns: false}}
+  bonds:
+    bond0: {interfaces: [eth1], parameters: {mode: 802.3ad}}
+  vlans:
+    till: {id: 17, link: bond0, routes: [{to: default, via: 10.17.0.1, metric: 5}]}
+"""
+
 _WORDS = (
     "{{ {{- }} -}} {{end}} {{if .}} {{range}} $x := | ( ) \"a` 'a .Values nil 0x1g 1e999 /* */ * & "
     "&a *a <<: ? : - [ ] { } , # ! !!int !!binary !!float | > >- --- ... %YAML ~ null .inf .nan "
@@ -109,13 +123,17 @@ def mutated(chance: random.Random, seeds: list[str]) -> str:
 def main(runs: int, seed: int) -> None:
     """Run; an exception ends the process, with the file that caused it."""
     chance = random.Random(seed)
-    seeds = [_WHOLE, *(path.read_text() for path in (_ROOT / "examples").glob("user-data*.yaml"))]
+    seeds = [
+        _WHOLE,
+        _NETWORK_CONFIG,
+        *(path.read_text() for path in (_ROOT / "examples").glob("user-data*.yaml")),
+    ]
     began, slowest, count, said = time.monotonic(), 0.0, 0, 0
     for count in range(1, runs + 1):
         text = mutated(chance, seeds)
         started = time.process_time()
         try:
-            found = findings(text, "user-data")
+            found = findings(text, "user-data") + netconfig.findings(text, "network-config")
             for form in FORMATS:
                 render(found, form)
         except BaseException:

@@ -10,14 +10,15 @@ import re
 import stat
 import subprocess
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import docker
 import pytest
 
-from builder.kairos.layer import DEBIAN_ONLY
+from builder.kairos.layer import debian_only
 from builder.output.structure import read_extents, read_file, read_structure
+from builder.templates import TEMPLATES
 from tests.kairos import images
 from tests.kairos.conftest import Built, Miniature, build, remove
 
@@ -101,9 +102,9 @@ def test_the_layer_has_files_only_where_kairos_keeps_them(built: Built) -> None:
         assert not name.startswith("usr/local"), name
         assert (member.uid, member.gid) == (0, 0), name
         assert member.issym() or member.mode in (0o755, 0o644, 0o600), (name, oct(member.mode))
-    for line in DEBIAN_ONLY.read_text().splitlines():
-        if line and not line.startswith("#"):
-            assert not [name for name in members if name.startswith(line)], line
+    for pattern in debian_only():
+        assert list((TEMPLATES / "edge").glob(pattern)), f"{pattern} names nothing"
+        assert not [name for name in members if PurePath(name).match(pattern)], pattern
     wanted = "usr/lib/systemd/system/multi-user.target.wants/edge-overlay.service"
     assert members[wanted].issym()
     target = posixpath.normpath(posixpath.join(posixpath.dirname(wanted), members[wanted].linkname))

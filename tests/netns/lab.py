@@ -165,6 +165,7 @@ class Lab:
         self._prefix = f"eo{os.getpid()}n{next(_numbers)}"
         self._namespaces: list[str] = []
         self.hosts: list[Host] = []
+        self._machines: list[Host] = []
         self._switch = self.namespace("switch")
         self._ports = itertools.count()
         self._plugged: dict[tuple[str, str], str] = {}
@@ -173,7 +174,7 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for host in self.hosts:
+        for host in self._machines:  # bystanders may run agents too
             with contextlib.suppress(Exception):
                 host.stop(signal.SIGKILL)
             if (
@@ -193,6 +194,7 @@ class Lab:
     def bystander(self, name: str, *addresses: str, segment: str = "a", ipv6: bool = True) -> Host:
         """Add a machine that is no host of the cluster: nobody waits for its agent."""
         host = Host(name, self.namespace(name), self.directory / name)
+        self._machines.append(host)
         if not ipv6:
             host.sysctl("net/ipv6/conf/default/disable_ipv6", "1")
         # No duplicate detection on the lab's NICs: it costs each test a second and a half.

@@ -85,8 +85,7 @@ def test_the_secrets_are_nowhere_to_be_seen(lab: Lab) -> None:
 
 def _copy(lab: Lab, original: Host, address: str) -> Host:
     """Return a host with another's disk: the same identity and the same stored address."""
-    copy = lab.host("copy", address)
-    lab.hosts.remove(copy)
+    copy = lab.bystander("copy", address)
     copy.identity = original.identity
     shutil.rmtree(copy.directory / "state")
     shutil.copytree(original.directory / "state", copy.directory / "state")

@@ -70,11 +70,18 @@ class Host:
         return "\n".join([f"--- {self.name}:", *told])
 
 
+_IPV6 = {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
+
+
 @contextmanager
-def host(name: str, image: str, network: Network) -> Iterator[Host]:
-    """A container on this network; gone at the block's end."""
+def host(name: str, image: str, network: Network | None) -> Iterator[Host]:
+    """A container on this network, gone at the block's end; None: without any NIC, and with IPv6
+    for those that it will get."""
     made = DockerContainer(image).with_name(name)
-    made.with_kwargs(network=network.name, hostname=name, **_RIGHTS)
+    if network is None:
+        made.with_kwargs(network_mode="none", sysctls=_IPV6, hostname=name, **_RIGHTS)
+    else:
+        made.with_kwargs(network=network.name, hostname=name, **_RIGHTS)
     for path in _TMPFS:
         made.with_tmpfs_mount(path)
     with made as running:

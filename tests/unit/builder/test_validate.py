@@ -87,7 +87,7 @@ def test_github() -> None:
 
 def test_the_summary() -> None:
     assert summary([], 1) == "1 file: nothing to say against"
-    assert summary(findings(BAD, "a"), 2) == "2 files: 2 errors, 1 note"
+    assert summary(findings(BAD, "a"), 2) == "2 files: 2 errors"
 
 
 def test_the_schema_is_one_and_takes_what_the_check_takes() -> None:
@@ -173,3 +173,19 @@ def test_a_private_key_is_refused(tmp_path: Path) -> None:
         starter.public_keys(key)
     with pytest.raises(MissingFileError):
         starter.public_keys(tmp_path / "none")
+
+
+def test_init_with_a_static_address(tmp_path: Path) -> None:
+    path = tmp_path / "user-data.yaml"
+    words = ("--yes", "--address", "10.0.10.25/24", "--gateway", "10.0.10.1")
+    done = edge_build("init", path, *words, "--nameserver", "10.0.10.53, 10.0.10.54")
+    assert done.returncode == 0, done.stderr
+    nic = yaml.safe_load(path.read_text())["stylus"]["site"]["network"]["interfaces"]["lan"]
+    assert (nic["ipAddress"], nic["gateway"]) == ("10.0.10.25/24", "10.0.10.1")
+    assert nic["nameserver"] == "10.0.10.53, 10.0.10.54"
+    assert edge_build("validate", path).returncode == 0
+    done = edge_build("init", tmp_path / "x", *words[:3], "--gateway", "10.0.11.1")
+    assert done.returncode == InputError.exit_code and "10.0.11.1" in done.stderr
+    done = edge_build("init", tmp_path / "y", "--yes", "--gateway", "10.0.11.1")
+    assert done.returncode == 2 and "--address" in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["user-data.yaml"]

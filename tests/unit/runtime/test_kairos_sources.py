@@ -81,3 +81,9 @@ def test_no_seed_for_cloud_init_and_no_look_at_volumes(host: _Host) -> None:
     host.write("dev/disk/by-label/cidata/user-data", BLOCK.format(vni=2))
     assert host.gather() == (1, str(host.paths.embedded))
     assert not (host.path / "var/lib/cloud").exists()
+
+
+def test_stages_and_network_are_kairos_business(host: _Host) -> None:
+    host.write("oem/90_custom.yaml", BLOCK.format(vni=1))
+    assert host.gather() == (1, "/oem/90_custom.yaml")
+    assert not host.paths.volume.exists()

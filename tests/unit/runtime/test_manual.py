@@ -48,7 +48,7 @@ def test_the_manual_is_well_formed() -> None:
 
 def test_the_manual_has_every_command_option_check_and_exit_code() -> None:
     text = MANUAL.read_text()
-    assert set(re.findall(r"^\.It Cm (\w+)", text, re.MULTILINE)) == set(_commands())
+    assert set(re.findall(r"^\.It Cm ([\w-]+)", text, re.MULTILINE)) == set(_commands())
     options = {f"--{name}" for name in re.findall(r"Fl -([a-z-]+)", text)}
     every = set.union(_options(make_parser()), *(_options(p) for p in _commands().values()))
     assert options == every

@@ -1,0 +1,472 @@
+"""Go's fmt: Sprint, Sprintln, Sprintf (https://pkg.go.dev/fmt), over the values of values.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from overlay_runtime.gotemplate.text import decimal, quoted
+from overlay_runtime.gotemplate.values import (
+    Enum,
+    GoError,
+    NilMap,
+    Object,
+    Uint8,
+    Uint64,
+    is_nil,
+    raw,
+    type_of,
+)
+
+_WIDEST = 1_000_000
+"""What fmt takes as a width or a precision."""
+_LONGEST = 8 << 20
+"""Characters that one call makes at most."""
+_DEEPEST = 100
+
+
+@dataclass
+class _Flags:
+    plus: bool = False
+    minus: bool = False
+    sharp: bool = False
+    space: bool = False
+    zero: bool = False
+    go: bool = False  # %#v
+    width: int | None = None
+    precision: int | None = None
+
+
+def show(value: Any) -> str:
+    """%v of one value."""
+    if type(value) is str:
+        return value
+    printer = _Printer()
+    printer.argument(value, "v")
+    return "".join(printer.out)
+
+
+def sprint(values: tuple[Any, ...]) -> str:
+    """fmt.Sprint: a space between two operands that are both no strings."""
+    out: list[str] = []
+    for number, value in enumerate(values):
+        if number and not isinstance(value, str) and not isinstance(values[number - 1], str):
+            out.append(" ")
+        out.append(show(value))
+    return "".join(out)
+
+
+def sprintln(values: tuple[Any, ...]) -> str:
+    """fmt.Sprintln."""
+    return " ".join(map(show, values)) + "\n"
+
+
+def sprintf(form: str, values: tuple[Any, ...]) -> str:
+    """fmt.Sprintf. Raises GoError if the result is too long."""
+    return _Format(form, values).run()
+
+
+class _Printer:
+    """Writes values; as fmt's `pp`."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.flags = _Flags()
+        self._size = 0
+        self._erroring = False
+
+    def write(self, text: str) -> None:
+        self._size += len(text)
+        if self._size > _LONGEST:
+            raise GoError("the text gets too long")
+        self.out.append(text)
+
+    def argument(self, value: Any, verb: str) -> None:
+        if value is None or (not type_of(value).strip("<nil>") and is_nil(value)):
+            if verb in "Tv":
+                self._pad("<nil>")
+            else:
+                self.write(f"%!{verb}(<nil>)")
+            return
+        if verb == "T":
+            self._string(type_of(value), "s")
+        elif verb == "p":
+            self._bad(value, verb)
+        else:
+            self._value(value, verb, 0)
+
+    def _value(self, value: Any, verb: str, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise GoError("the value is nested too deeply")
+        if isinstance(value, Object):
+            self._object(value, verb)
+        elif isinstance(value, Enum) and verb in "vsxXq" and not self._erroring and not (
+            self.flags.go):  # fmt: skip
+            self._text(value.text(), verb)
+        elif isinstance(value, bool):
+            if verb in "tv":
+                self._pad("true" if value else "false")
+            else:
+                self._bad(value, verb)
+        elif isinstance(value, int):
+            self._integer(value, verb)
+        elif isinstance(value, float):
+            self._float(value, verb)
+        elif isinstance(value, str):
+            self._text(value, verb)
+        elif isinstance(value, list):
+            self._list(value, verb, depth)
+        elif isinstance(value, dict):
+            self._map(value, verb, depth)
+        elif self.flags.go:
+            self.write("interface {}(nil)")
+        else:
+            self.write("<nil>")
+
+    def _object(self, value: Object, verb: str) -> None:
+        if verb == "w" or (not self._erroring and verb not in "vsxXq"):
+            self._bad(value, verb)
+        else:
+            self._text(value.text(), "s" if self.flags.go else verb)
+
+    def _list(self, value: list[Any], verb: str, depth: int) -> None:
+        go = self.flags.go
+        if go:
+            self.write(type_of(value))
+            if is_nil(value):
+                self.write("(nil)")
+                return
+        self.write("{" if go else "[")
+        for number, item in enumerate(value):
+            if number:
+                self.write(", " if go else " ")
+            self._value(item, verb, depth + 1)
+        self.write("}" if go else "]")
+
+    def _map(self, value: dict[str, Any], verb: str, depth: int) -> None:
+        go = self.flags.go
+        self.write(type_of(value) if go else "map")
+        if go and isinstance(value, NilMap):
+            self.write("(nil)")
+            return
+        self.write("{" if go else "[")
+        for number, key in enumerate(sorted(value, key=raw)):
+            if number:
+                self.write(", " if go else " ")
+            self._value(key, verb, depth + 1)
+            self.write(":")
+            self._value(value[key], verb, depth + 1)
+        self.write("}" if go else "]")
+
+    def _bad(self, value: Any, verb: str) -> None:
+        self._erroring = True
+        self.write(f"%!{verb}({type_of(value)}=")
+        self._value(value, "v", 0)
+        self.write(")")
+        self._erroring = False
+
+    def _pad(self, text: str, zero: bool | None = None) -> None:
+        flags = self.flags
+        missing = (flags.width or 0) - len(text)
+        if missing <= 0:
+            self.write(text)
+        elif flags.minus:
+            self.write(text + " " * missing)
+        else:
+            self.write(("0" if (flags.zero if zero is None else zero) else " ") * missing + text)
+
+    def _text(self, value: str, verb: str) -> None:
+        if verb == "v":
+            self._string(value, "q" if self.flags.go else "s")
+        elif verb in "sqxX":
+            self._string(value, verb)
+        else:
+            self._bad(value, verb)
+
+    def _string(self, value: str, verb: str) -> None:
+        flags = self.flags
+        if verb in "xX":
+            self._hex(raw(value), verb)
+            return
+        if flags.precision is not None:
+            value = value[: flags.precision]
+        if verb == "q":
+            if flags.sharp and "`" not in value and not any(
+                (ord(c) < 0x20 and c != "\t") or c in "\x7f\ufeff" or 0xDC80 <= ord(c) <= 0xDCFF
+                for c in value
+            ):  # fmt: skip
+                value = f"`{value}`"
+            else:
+                value = quoted(value, flags.plus)
+        self._pad(value)
+
+    def _hex(self, data: bytes, verb: str) -> None:
+        flags = self.flags
+        if flags.precision is not None:
+            data = data[: flags.precision]
+        prefix = f"0{verb}" if flags.sharp else ""
+        parts = [f"{byte:02x}" if verb == "x" else f"{byte:02X}" for byte in data]
+        if not parts:
+            self._pad("")
+        elif flags.space:
+            self._pad(" ".join(prefix + part for part in parts))
+        else:
+            self._pad(prefix + "".join(parts))
+
+    def _integer(self, value: int, verb: str) -> None:
+        flags = self.flags
+        if verb == "v" and flags.go and isinstance(value, Uint8 | Uint64):
+            sharp, flags.sharp = flags.sharp, True
+            self._based(value, 16, "v")
+            flags.sharp = sharp
+        elif verb in "vd":
+            self._based(value, 10, verb)
+        elif verb in "bBoOxX" and verb != "B":
+            self._based(value, {"b": 2, "o": 8, "O": 8}.get(verb, 16), verb)
+        elif verb == "c":
+            self._pad(_rune(value))
+        elif verb == "q":
+            self._pad(quoted(_rune(value), flags.plus, "'"))
+        elif verb == "U":
+            code = value & 0xFFFF_FFFF_FFFF_FFFF
+            made = f"U+{code:0{max(4, flags.precision or 0)}X}"
+            if flags.sharp and code <= 0x10FFFF and quoted(chr(code)) == f'"{chr(code)}"':
+                made += f" '{chr(code)}'"
+            self._pad(made, zero=False)
+        else:
+            self._bad(value, verb)
+
+    def _based(self, value: int, base: int, verb: str) -> None:
+        flags = self.flags
+        digits = {2: "b", 8: "o", 10: "d", 16: "X" if verb == "X" else "x"}[base]
+        made = format(abs(int(value)), digits)
+        if flags.precision is not None:
+            if not flags.precision and not value:
+                self._pad("", zero=False)
+                return
+            made = made.rjust(flags.precision, "0")
+        elif flags.zero and not flags.minus and flags.width:
+            room = flags.width - (value < 0 or flags.plus or flags.space)
+            made = made.rjust(room, "0")
+        if flags.sharp:
+            if base == 8:
+                made = made if made.startswith("0") else "0" + made
+            elif base != 10:
+                made = f"0{digits}{made}"
+        if verb == "O":
+            made = "0o" + made
+        sign = "-" if value < 0 else "+" if flags.plus else " " if flags.space else ""
+        self._pad(sign + made, zero=False)
+
+    def _float(self, value: float, verb: str) -> None:
+        flags = self.flags
+        if verb in "xX" and flags.precision is None and isfinite(value):
+            made = _hexadecimal(value)
+            self._pad(("+" if flags.plus and value >= 0 else "") + (
+                made.upper() if verb == "X" else made))  # fmt: skip
+            return
+        if verb not in "vgGeEfF":
+            self._bad(value, verb)
+            return
+        kind = {"v": "g", "F": "f"}.get(verb, verb)
+        precision = -1 if kind in "gG" else 6
+        if flags.precision is not None:
+            precision = flags.precision
+        made = decimal(value, kind, precision)
+        sign = made[0] if made[0] in "+-" else "+"
+        made = made.lstrip("+-")
+        if sign == "+" and flags.space and not flags.plus:
+            sign = " "
+        if made in ("Inf", "NaN"):
+            unsigned = made == "NaN" and not flags.space and not flags.plus
+            self._pad(made if unsigned else sign + made, zero=False)
+            return
+        if flags.sharp:
+            made = _sharpened(made, precision if kind in "gG" else 0)
+        if flags.plus or sign != "+":
+            width = flags.width or 0
+            if flags.zero and not flags.minus and width > len(made) + 1:
+                made = made.rjust(width - 1, "0")
+            self._pad(sign + made)
+        else:
+            self._pad(made)
+
+
+def _hexadecimal(value: float) -> str:
+    """0x1.8p+00."""
+    mantissa, _, exponent = value.hex().partition("p")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}p{exponent[0]}{exponent[1:]:0>2}"
+
+
+def _rune(value: int) -> str:
+    code = int(value)
+    if not 0 <= code <= 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    return chr(code)
+
+
+def _sharpened(made: str, digits: int) -> str:
+    """Add the point, and the zeros of %g, that `#` asks for."""
+    if digits == -1:
+        digits = 6
+    mark = next((c for c in "eE" if c in made), "")
+    number, exponent = made.split(mark) if mark else (made, "")
+    digits -= len(number.replace(".", "").lstrip("0"))
+    if "." not in number:
+        if number == "0":
+            digits -= 1
+        number += "."
+    return number + "0" * max(0, digits) + mark + exponent
+
+
+class _Format:
+    """One Sprintf."""
+
+    def __init__(self, form: str, values: tuple[Any, ...]) -> None:
+        self._form = form
+        self._values = values
+        self._at = 0
+        self._number = 0
+        self._reordered = False
+        self._good = True
+        self._indexed = False
+        self._print = _Printer()
+
+    def run(self) -> str:
+        form, write = self._form, self._print.write
+        while self._at < len(form):
+            start = form.find("%", self._at)
+            if start < 0:
+                start = len(form)
+            if start > self._at:
+                write(form[self._at : start])
+            if start == len(form):
+                break
+            self._at = start + 1
+            if not self._verb():
+                break
+        if not self._reordered and self._number < len(self._values):
+            self._extra()
+        return "".join(self._print.out)
+
+    def _extra(self) -> None:
+        self._print.flags = _Flags()
+        self._print.write("%!(EXTRA ")
+        for number, value in enumerate(self._values[self._number :]):
+            if number:
+                self._print.write(", ")
+            if value is None:
+                self._print.write("<nil>")
+            else:
+                self._print.write(f"{type_of(value)}=")
+                self._print.argument(value, "v")
+        self._print.write(")")
+
+    def _verb(self) -> bool:
+        """Format one verb. False at the end of the format."""
+        form, flags = self._form, _Flags()
+        self._print.flags = flags
+        self._good, self._indexed = True, False
+        names = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
+        while self._at < len(form) and form[self._at] in names:
+            setattr(flags, names[form[self._at]], True)
+            self._at += 1
+        self._index()
+        self._width(flags)
+        self._precision(flags)
+        if not self._indexed:
+            self._index()
+        if self._at >= len(form):
+            self._print.write("%!(NOVERB)")
+            return False
+        verb = form[self._at]
+        self._at += 1
+        if verb == "%":
+            self._print.write("%")
+        elif not self._good:
+            self._print.write(f"%!{verb}(BADINDEX)")
+        elif self._number >= len(self._values):
+            self._print.write(f"%!{verb}(MISSING)")
+        else:
+            if verb in "vw":
+                flags.go, flags.sharp, flags.plus = flags.sharp, False, False
+            self._print.argument(self._values[self._number], verb)
+            self._number += 1
+        return True
+
+    def _width(self, flags: _Flags) -> None:
+        if self._peek() == "*":
+            self._at += 1
+            width = self._star()
+            if width is None:
+                self._print.write("%!(BADWIDTH)")
+            elif width < 0:
+                width, flags.minus, flags.zero = -width, True, False
+            flags.width = width
+            self._indexed = False
+            return
+        flags.width = self._digits()
+        if self._indexed and flags.width is not None:
+            self._good = False
+
+    def _precision(self, flags: _Flags) -> None:
+        if self._at + 1 >= len(self._form) or self._peek() != ".":
+            return
+        self._at += 1
+        if self._indexed:
+            self._good = False
+        self._index()
+        if self._peek() == "*":
+            self._at += 1
+            precision = self._star()
+            if precision is not None and precision < 0:
+                precision = None
+            if precision is None:
+                self._print.write("%!(BADPREC)")
+            flags.precision = precision
+            self._indexed = False
+        else:
+            flags.precision = self._digits() or 0
+
+    def _peek(self) -> str:
+        return self._form[self._at : self._at + 1]
+
+    def _digits(self) -> int | None:
+        start = self._at
+        while self._peek() and self._peek() in "0123456789":
+            if int(self._form[start : self._at] or 0) > _WIDEST:
+                self._at = len(self._form)
+                return None
+            self._at += 1
+        return int(self._form[start : self._at]) if self._at > start else None
+
+    def _star(self) -> int | None:
+        if self._number >= len(self._values):
+            return None
+        value = self._values[self._number]
+        self._number += 1
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _WIDEST:
+            return None
+        return int(value)
+
+    def _index(self) -> None:
+        """Read an explicit index, [3]."""
+        self._indexed = False
+        if self._peek() != "[":
+            return
+        self._reordered = True
+        end = self._form.find("]", self._at)
+        if end < 0:
+            self._good = False
+            self._at += 1
+            return
+        inside = self._form[self._at + 1 : end]
+        self._at = end + 1
+        if inside.isascii() and inside.isdigit() and len(inside) < 8:
+            self._indexed = True
+            if 0 < int(inside) <= len(self._values):
+                self._number = int(inside) - 1
+                return
+        self._good = False

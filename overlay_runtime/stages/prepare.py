@@ -1,0 +1,120 @@
+"""Early at boot, by `edge-overlay gather`: which stages there are, and what is cloud-init's.
+
+A unit starts only if its stage's name is below /run/edge-overlay/stages: Python takes seconds to
+start on slow hardware. cloud-init's keys of #cloud-config files below /system/oem and so on go to
+cloud-init as vendor-data, which user-data overrides: the stage runner never acts on them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from overlay_runtime.config.document import Value
+from overlay_runtime.config.load import fault_of
+from overlay_runtime.files import write_atomic
+from overlay_runtime.notices import Notice, tell
+from overlay_runtime.paths import Paths
+from overlay_runtime.stages.cmdline import config_uri
+from overlay_runtime.stages.sources import (
+    Documents,
+    find_sources,
+    is_cloud_config,
+    names_with_parts,
+)
+from overlay_runtime.stages.tree import Tree
+from overlay_runtime.userdata import cloud
+from overlay_runtime.userdata.lookup import entries
+
+log = logging.getLogger(__name__)
+
+_SEED = "var/lib/cloud/seed/nocloud"
+_BOOT = ("rootfs", "initramfs", "fs", "boot", "network", "reconcile")
+_CLOUD_INIT = frozenset(key.name for key in cloud.KEYS)
+_HEADER = b"#cloud-config\n"
+
+
+def prepare(root: str, paths: Paths) -> None:
+    """Write the names of the stages, and vendor-data. Never raises: a boot must go on."""
+    try:
+        tree = Tree(Path(root))
+        documents = Documents(find_sources(paths, tree))
+        names = names_with_parts(documents.stages())
+        if config_uri(tree):
+            names.update(_BOOT)  # what it holds is known when it is fetched
+        _write_names(names, paths)
+        # A stage that isn't run tells nothing: what is wrong about whole files is told here.
+        tell(
+            paths.notices,
+            Notice("stages", tuple(f"stages: {text}" for text in documents.problems[:20])),
+        )
+        _vendor_data(Path(root), documents)
+    except Exception as error:  # noqa: BLE001 # told by its place: its message may hold a secret
+        log.error("stages can't be prepared: %s", fault_of(error))
+
+
+def _write_names(names: set[str], paths: Paths) -> None:
+    if paths.stages.exists():
+        shutil.rmtree(paths.stages)
+    paths.stages.mkdir(mode=0o755, parents=True)
+    for name in names:
+        if "/" not in name and name not in ("", ".", "..") and len(name) < 200:
+            (paths.stages / name).touch()
+
+
+def _vendor_data(root: Path, documents: Documents) -> None:
+    keys: dict[str, Any] = {}
+    for _, source, top in documents.read:
+        if not source.user_data and is_cloud_config(source.text):
+            for name, entry in entries(top).items():
+                if name in _CLOUD_INIT and entry.value.data is not None:
+                    _merge(keys, name, _plain(entry.value))
+    seed = root / _SEED
+    if not keys or not seed.is_dir():
+        return
+    ours = _HEADER + json.dumps(keys).encode(errors="replace") + b"\n"  # JSON is YAML
+    place = seed / "vendor-data"
+    theirs = place.read_bytes() if place.exists() else b""
+    write_atomic(place, _both(ours, theirs) if theirs.strip() else ours, 0o600, sync=False)
+
+
+def _merge(keys: dict[str, Any], name: str, value: Any) -> None:
+    """Lists are put together, mappings too; of everything else the last file's counts."""
+    old = keys.get(name)
+    if isinstance(old, list) and isinstance(value, list):
+        keys[name] = [*old, *value]
+    elif isinstance(old, dict) and isinstance(value, dict):
+        keys[name] = {**old, **value}
+    else:
+        keys[name] = value
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value.data, dict):
+        return {name: _plain(entry.value) for name, entry in value.data.items()}
+    if isinstance(value.data, tuple):
+        return [_plain(one) for one in value.data]
+    if isinstance(value.data, float) and not abs(value.data) < float("inf"):
+        return value.written  # JSON has neither infinity nor NaN
+    return value.data
+
+
+def _both(ours: bytes, theirs: bytes) -> bytes:
+    """The directories' keys and the volume's vendor-data, as one message of two parts
+    (cloud-init's MIME multi-part archive): lists are put together."""
+    from email.mime.multipart import MIMEMultipart
+    from email.mime.nonmultipart import MIMENonMultipart
+
+    whole = MIMEMultipart()
+    for number, data in enumerate((ours, theirs)):
+        text = data.decode(errors="replace")
+        kind = "cloud-config" if text.startswith("#cloud-config") else "plain"
+        part = MIMENonMultipart("text", kind, charset="utf-8")
+        part.set_payload(text, charset="utf-8")
+        part.add_header("Content-Disposition", "attachment", filename=f"vendor-data-{number}")
+        part.add_header("Merge-Type", "list(append)+dict(recurse_list)+str()")
+        whole.attach(part)
+    return whole.as_bytes()

@@ -95,10 +95,10 @@ def test_bad_files_are_placed(good: Path, old: str, new: str, place: str, words:
 
 
 def test_warnings(good: Path) -> None:
-    good.write_text(GOOD.replace("0123456789abcdef", f'"{EXAMPLE_SECRET}"') + "stylus: {}\n")
+    good.write_text(GOOD.replace("0123456789abcdef", f'"{EXAMPLE_SECRET}"') + "k3s: {}\n")
     warnings = load_user_data(good, None, None).warnings
     assert any("everybody knows" in w for w in warnings)
-    assert any("`stylus`" in w for w in warnings)
+    assert any("`k3s`" in w for w in warnings)
     assert not any(EXAMPLE_SECRET in w for w in warnings)
 
 

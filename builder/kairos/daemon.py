@@ -147,18 +147,19 @@ def _told(error: Exception | str, name: str) -> BuildError:
     """The daemon's words as the error that they mean."""
     text = str(getattr(error, "explanation", None) or error)
     words = text.lower()
-    host = name.partition("/")[0] if "." in name.partition("/")[0] or ":" in name else "docker.io"
+    first = name.partition("/")[0]
+    host = first if "/" in name and ("." in first or ":" in first) else "docker.io"
     if _FULL in words:
         return DiskFullError(f"the Docker daemon's disk is full: {text}", "docker system prune")
     if "pull access denied" in words and "does not exist" in words:
         return UnknownImageError(
             f"{name} does not exist in its registry, or it wants a login: {text}",
-            f"check the name; for a private one: docker login {host.partition('/')[0]}",
+            f"check the name; for a private one: docker login {host}",
         )
     if any(sign in words for sign in _REFUSED):
         return CredentialsError(
             f"the registry refuses {name}: {text}",
-            f"docker login {host.partition('/')[0]}, as the user who runs edge-build",
+            f"docker login {host}, as the user who runs edge-build",
         )
     if any(sign in words for sign in _UNKNOWN):
         return UnknownImageError(

@@ -20,6 +20,7 @@ from tests.kairos import images
 from tests.kairos.miniature import miniature_base
 from tests.oci.daemon import docker_daemon
 
+NOBODY = 65534
 VARIABLE = "EDGE_BUILD_KAIROS_BASE"
 
 
@@ -93,6 +94,12 @@ def build(base: str, user_data: Path, output: Path, *words: str | Path) -> Built
     assert outcome.status == 0, outcome.out + outcome.err
     made = output / "edge-installer"
     return Built(made.with_suffix(".iso"), made.with_suffix(".oci.tar"), user_data, outcome)
+
+
+def as_nobody(*words: str | Path) -> Outcome:
+    """Run `edge-build` as a user with no rights and no home."""
+    before = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    return edge_build(*words, before=before, env={"HOME": "/nonexistent"})
 
 
 def remove(path: Path) -> None:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import pytest
 
 from tests.image.conftest import Outcome, edge_build
 from tests.kairos import images
-from tests.kairos.conftest import Miniature
+from tests.kairos.conftest import NOBODY, Miniature, as_nobody
 from tests.vm.harness.process import end, start
 from tests.vm.harness.waiting import wait_until
 
@@ -220,6 +221,25 @@ def test_damaged_archives(root: Root, user_data: Path, tmp_path: Path) -> None:
     outcome = build(f"oci:{layout}", user_data, tmp_path / "out")
     assert outcome.status == 65 and f"lacks blobs/sha256/{blob.name}" in outcome.err
     nothing_left(tmp_path / "out")
+
+
+def test_a_directory_that_may_not_be_read(root: Root, user_data: Path, tmp_path: Path) -> None:
+    root.write("etc/shadow", "secret")
+    (root.path / "etc/shadow").chmod(0o600)
+    with tempfile.TemporaryDirectory(prefix="edge-test-nobody-") as directory:
+        home = Path(directory)
+        shutil.copytree(root.path, home / "root")
+        shutil.copyfile(user_data, home / "user-data.yaml")
+        for path in (home, *home.rglob("*")):
+            if path.name != "shadow":
+                os.chown(path, NOBODY, NOBODY)
+        words: list[str | Path] = ["image", "--base", f"dir:{home}/root", "--output", home / "out"]
+        words += ["--user-data", home / "user-data.yaml", "--cache-dir", home / "cache"]
+        outcome = as_nobody(*words)
+        assert outcome.status == 77, outcome.err
+        assert f"can't read {home}/root/etc/shadow of the base" in outcome.err
+        nothing_left(home / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_keys_of_the_debian_base_do_not_go_with_it(root: Root, user_data: Path) -> None:

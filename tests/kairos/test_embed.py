@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from builder.output.structure import digest_of, read_extents, read_structure
-from tests.image.conftest import Outcome, edge_build
-from tests.kairos.conftest import Built
+from tests.image.conftest import edge_build
+from tests.kairos.conftest import NOBODY, Built, as_nobody
 
 pytestmark = [pytest.mark.kairos, pytest.mark.timeout(600)]
 
 OTHER = "#cloud-config\noverlay:\n  cidr: 10.78.0.0/24\n  secret: another secret of the tests\n"
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -166,11 +165,6 @@ def _readable(path: Path, folder: Path) -> Path:
 def _give_to_nobody(folder: Path) -> None:
     for path in (folder, *folder.iterdir()):
         os.chown(path, NOBODY, NOBODY)
-
-
-def as_nobody(*words: str | Path) -> Outcome:
-    before = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
-    return edge_build(*words, before=before, env={"HOME": "/nonexistent"})
 
 
 def test_bad_input(built: Built, other: Path, tmp_path: Path) -> None:

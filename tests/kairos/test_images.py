@@ -20,7 +20,7 @@ from builder.kairos.layer import debian_only
 from builder.output.structure import read_extents, read_file, read_structure
 from builder.templates import TEMPLATES
 from tests.kairos import images
-from tests.kairos.conftest import Built, Miniature, build, remove
+from tests.kairos.conftest import NOBODY, Built, Miniature, as_nobody, build, remove
 
 pytestmark = [pytest.mark.kairos, pytest.mark.timeout(600)]
 
@@ -129,6 +129,22 @@ def test_every_source_gives_the_same_layer_and_a_rebuild_the_same_bytes(
     assert sha256(again.oci) == sha256(built.oci)
     assert sha256(again.iso) == sha256(built.iso)
     remove(place / "again")
+
+
+def test_root_is_not_needed(
+    built: Built, miniature: Miniature, place: Path, user_data: Path
+) -> None:
+    output = place / "as-nobody"
+    output.mkdir()
+    os.chown(output, NOBODY, NOBODY)
+    for path in (place, user_data, miniature.archive):
+        path.chmod(0o755)
+    words: list[str | Path] = ["image", "--base", f"oci-archive:{miniature.archive}"]
+    words += ["--user-data", user_data, "--output", output, "--cache-dir", output / "cache"]
+    outcome = as_nobody(*words)
+    assert outcome.status == 0, outcome.err
+    assert sha256(output / "edge-installer.iso") == sha256(built.iso)
+    remove(output)
 
 
 def test_a_directory_gives_the_same_layer_and_the_same_root(

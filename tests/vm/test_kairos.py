@@ -85,7 +85,7 @@ def test_the_overlay_is_up_on_a_live_boot(
 
 
 @pytest.mark.parametrize(
-    ("name", "firmware", "medium"), [("emb", "bios", "usb"), ("bed", "uefi", "cd")]
+    ("name", "firmware", "medium"), [("emb", "bios", "cd"), ("bed", "uefi", "usb")]
 )
 def test_embedded_user_data_counts(
     embedded_iso: Path,

@@ -250,7 +250,8 @@ def _header(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
 
     squashfs has no place for POSIX ACLs; the modes stay.
     """
-    made = info.replace(name=path, deep=False, mtime=int(info.mtime))
+    made = copy.copy(info)
+    made.name, made.mtime = path, int(info.mtime)
     made.pax_headers = {
         key: value
         for key, value in info.pax_headers.items()

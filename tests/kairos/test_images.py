@@ -7,6 +7,7 @@ import json
 import os
 import posixpath
 import re
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -16,6 +17,7 @@ from typing import Any
 import docker
 import pytest
 
+from builder.cache import default_cache_dir
 from builder.kairos.layer import debian_only
 from builder.output.structure import read_extents, read_file, read_structure
 from builder.templates import TEMPLATES
@@ -135,8 +137,11 @@ def test_root_is_not_needed(
     built: Built, miniature: Miniature, place: Path, user_data: Path
 ) -> None:
     output = place / "as-nobody"
-    output.mkdir()
-    os.chown(output, NOBODY, NOBODY)
+    # the runtime's dependencies are there: pip needs a Python that this user may start
+    for entry in Path(default_cache_dir()).glob("vendor-*"):
+        shutil.copytree(entry, output / "cache" / entry.name)
+    for path in (output, *output.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
     for path in (place, user_data, miniature.archive):
         path.chmod(0o755)
     words: list[str | Path] = ["image", "--base", f"oci-archive:{miniature.archive}"]

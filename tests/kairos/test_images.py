@@ -38,6 +38,8 @@ _ISO_FILES = {
     "boot/grub/grub.cfg",
     "EFI/BOOT/grub.cfg",
 }
+_CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+"""cap_net_raw=ep: bytes that are no text (capability.h, VFS_CAP_REVISION_2)."""
 _ENTRIES = [
     "Kairos",
     "Kairos (manual)",
@@ -263,6 +265,11 @@ def test_upper_layers_win_and_whiteouts_hide(
         node.type, node.devmajor, node.devminor, node.mode = tarfile.CHRTYPE, 1, 3, 0o666
         node.uid = node.gid = 1234
         archive.addfile(node)
+    with tarfile.open(tars[1], "a", format=tarfile.PAX_FORMAT) as archive:
+        able = tarfile.TarInfo("srv/able")
+        value = _CAPABILITY.decode("utf-8", "surrogateescape")
+        able.pax_headers = {"SCHILY.xattr.security.capability": value}
+        archive.addfile(able)
     base = images.layout(place / "stacked", miniature.tar, *tars)
     made = build(f"oci:{base}", user_data, place / "merged", "--format", "iso")
     root = place / "unpacked"
@@ -272,6 +279,7 @@ def test_upper_layers_win_and_whiteouts_hide(
     names = {str(path.relative_to(root / "srv")) for path in (root / "srv").rglob("*")}
     assert names == {
         "null",
+        "able",
         "kept",
         "replaced",
         "linked",
@@ -282,6 +290,7 @@ def test_upper_layers_win_and_whiteouts_hide(
     assert (root / "srv/replaced").read_text() == "upper"
     assert (root / "srv/linked").read_text() == "lower", "a hard link keeps what it was linked to"
     assert (root / "srv/folder-now-file").is_file()
+    assert os.getxattr(root / "srv/able", "security.capability") == _CAPABILITY
     state = (root / "srv/null").stat()
     assert stat.S_ISCHR(state.st_mode) and os.major(state.st_rdev) == 1
     assert (state.st_uid, state.st_gid) == (1234, 1234)

@@ -30,7 +30,6 @@ from builder.errors import (
     InterruptedBuildError,
     OutputError,
 )
-from builder.kairos.build import build_kairos
 from builder.kairos.extension import kairos_extension
 from builder.kairos.plan import make_kairos_plan
 from builder.plan import DAY_S, make_plan
@@ -142,6 +141,8 @@ def image(**flags: Any) -> None:
     os.umask(0o022)
     settings, given = _settings(flags)
     if settings["base.image"] is not None:
+        from builder.kairos.build import build_kairos  # takes docker-py with it: half a second
+
         kairos = make_kairos_plan(settings, given, flags["cache_dir"])
         _warn(kairos.warnings, progress)
         artifacts = build_kairos(kairos, progress)

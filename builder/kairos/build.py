@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,8 +127,6 @@ def _outputs(
 
 def _full(error: OSError, plan: KairosPlan) -> Exception:
     """A full disk said as such; everything else as it is."""
-    import errno
-
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(
             f"the disk filled up in {plan.cache_dir}",

@@ -77,7 +77,7 @@ def _final(source: Path, final: Path) -> Path:
 
 
 def _embed(source: Path, final: Path, user_data: bytes) -> str:
-    log = _log()
+    log, wanted = _log(), False
     try:
         iso = Iso(source, log)
         lock = final.parent / f".{final.name}.lock"
@@ -88,10 +88,11 @@ def _embed(source: Path, final: Path, user_data: bytes) -> str:
             checksum = embed(iso, user_data, final, Path(work), log)
         lock.unlink(missing_ok=True)
     except BuildError as error:
-        if error.log is None:
-            log.unlink()
+        wanted = error.log is not None
         raise
-    log.unlink()
+    finally:
+        if not wanted:
+            log.unlink()
     return checksum
 
 

@@ -20,6 +20,7 @@ from builder.errors import (
     CredentialsError,
     DiskFullError,
     UnavailableError,
+    UnfitBaseError,
     UnknownImageError,
 )
 from builder.kairos.reference import BaseReference
@@ -155,6 +156,11 @@ def _told(error: Exception | str, name: str) -> BuildError:
         return UnknownImageError(
             f"{name} does not exist in its registry, or it wants a login: {text}",
             f"check the name; for a private one: docker login {host}",
+        )
+    if "no matching manifest" in words:
+        return UnfitBaseError(
+            f"{name} is not for linux/{ARCHITECTURE}: {text}",
+            f"name an image for {ARCHITECTURE} (the only architecture that edge-build makes)",
         )
     if any(sign in words for sign in _REFUSED):
         return CredentialsError(

@@ -106,19 +106,15 @@ class Tree:
                 del self.entries[path]
 
     def _add(self, path: str, info: tarfile.TarInfo, place: tuple[int, int]) -> None:
-        folder, name = posixpath.split(path)
-        path = posixpath.join(self.resolve(folder) or folder, name) if folder else name
+        path = self._place(path)
         before = self.entries.get(path)
         if info.isdir():
-            if before and before.info.issym() and self._is_directory(path):
-                return  # a directory in a place that is a link to one: its content goes there
             self.entries[path] = Entry(info)
             return
         if before is not None and before.info.isdir():
             self._remove_below(path)
         if info.islnk():
-            target = self.resolve(_clean(info.linkname))
-            linked = self.entries.get(target) if target else None
+            linked = self.entries.get(self._place(_clean(info.linkname)))
             if linked is None:
                 raise InputError(
                     f"the base is damaged: {path} is a hard link to {info.linkname}, which isn't "
@@ -133,9 +129,11 @@ class Tree:
         for other in [other for other in self.entries if other.startswith(path + "/")]:
             del self.entries[other]
 
-    def _is_directory(self, path: str) -> bool:
-        found = self.resolve(path)
-        return found is not None and self.entries[found].info.isdir()
+    def _place(self, path: str) -> str:
+        """Where a layer's name lands: links to directories above it are followed, as container
+        engines do; the name itself is not."""
+        folder, name = posixpath.split(path)
+        return posixpath.join(self.resolve(folder) or folder, name) if folder else name
 
     def resolve(self, path: str) -> str | None:
         """The path with every symbolic link followed, or None if it leads nowhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import copysign, frexp, isfinite
 from typing import Any
 
 from overlay_runtime.gotemplate.text import decimal, quoted
@@ -261,19 +261,12 @@ class _Printer:
 
     def _float(self, value: float, verb: str) -> None:
         flags = self.flags
-        if verb in "xX" and flags.precision is None and isfinite(value):
-            made = _hexadecimal(value)
-            self._pad(("+" if flags.plus and value >= 0 else "") + (
-                made.upper() if verb == "X" else made))  # fmt: skip
-            return
-        if verb not in "vgGeEfF":
+        if verb not in "bvgGeEfFxX":
             self._bad(value, verb)
             return
-        kind = {"v": "g", "F": "f"}.get(verb, verb)
-        precision = -1 if kind in "gG" else 6
-        if flags.precision is not None:
-            precision = flags.precision
-        made = decimal(value, kind, precision)
+        made = (
+            _binary(value, verb, flags.precision) if verb in "bxX" else self._decimal(value, verb)
+        )
         sign = made[0] if made[0] in "+-" else "+"
         made = made.lstrip("+-")
         if sign == "+" and flags.space and not flags.plus:
@@ -282,8 +275,9 @@ class _Printer:
             unsigned = made == "NaN" and not flags.space and not flags.plus
             self._pad(made if unsigned else sign + made, zero=False)
             return
-        if flags.sharp:
-            made = _sharpened(made, precision if kind in "gG" else 0)
+        if flags.sharp and verb not in "bxX":
+            digits = -1 if flags.precision is None else flags.precision
+            made = _sharpened(made, digits if verb in "vgG" else 0)
         if flags.plus or sign != "+":
             width = flags.width or 0
             if flags.zero and not flags.minus and width > len(made) + 1:
@@ -292,12 +286,42 @@ class _Printer:
         else:
             self._pad(made)
 
+    def _decimal(self, value: float, verb: str) -> str:
+        kind = {"v": "g", "F": "f"}.get(verb, verb)
+        precision = self.flags.precision
+        if precision is None:
+            precision = -1 if kind in "gG" else 6
+        return decimal(value, kind, precision)
 
-def _hexadecimal(value: float) -> str:
-    """0x1.8p+00."""
-    mantissa, _, exponent = value.hex().partition("p")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}p{exponent[0]}{exponent[1:]:0>2}"
+
+def _binary(value: float, verb: str, precision: int | None) -> str:
+    """%x, 0x1.8p+00, and %b, 6755399441055744p-52."""
+    if not isfinite(value):
+        return decimal(value)
+    if verb == "b":
+        mantissa, power = frexp(value)
+        return f"{int(mantissa * (1 << 53))}p{power - 53:+d}" if value else "0p-1074"
+    whole, _, exponent = value.hex().lstrip("-").partition("p")
+    power = int(exponent)
+    digits = whole[2:].replace(".", "").ljust(14, "0")
+    if precision is None:
+        digits = digits[0] + digits[1:].rstrip("0")
+    elif precision < 13:
+        # Half to even, as IEEE 754 has it.
+        dropped = 4 * (13 - precision)
+        mantissa = int(digits[:14], 16)
+        half, rest = 1 << (dropped - 1), mantissa & ((1 << dropped) - 1)
+        mantissa = (mantissa >> dropped) + (rest > half)
+        mantissa += rest == half and mantissa & 1
+        digits = f"{mantissa:x}"
+        if digits[0] == "2":
+            digits, power = "1" + "0" * precision, power + 1
+    else:
+        digits = digits.ljust(precision + 1, "0")
+    point = "." if len(digits) > 1 else ""
+    made = f"0x{digits[0]}{point}{digits[1:]}p{'-' if power < 0 else '+'}{abs(power):02d}"
+    sign = "-" if copysign(1, value) < 0 else ""
+    return sign + (made.upper() if verb == "X" else made)
 
 
 def _rune(value: int) -> str:

@@ -14,7 +14,7 @@ _COMMENT = re.compile(r"/\*")
 _CLOSE = re.compile(r"([ \t\r\n]-)?}}")
 _TOKEN = re.compile(
     r"""
-    (?P<space>[ \t\r\n]+)
+    (?P<space>[ \t\r\n]+?(?=[ \t\r\n]-}})|[ \t\r\n]+)
   | (?P<string>"(?:[^"\\\n]|\\.)*")
   | (?P<raw>`[^`]*`)
   | (?P<char>'(?:[^'\\\n]|\\[^\n][0-7a-fA-F]*)')

@@ -79,9 +79,9 @@ def _slice(values: Any, *indices: Any) -> Any:
 
 def _chunk(size: int, values: Any) -> Slice:
     there = _need(values, "Cannot chunk type {}")
-    if size == 0 and there:
+    if size == 0:
         raise GoError("runtime error: makeslice: len out of range")
-    count = floor((len(there) - 1) / size) + 1 if size else 0
+    count = floor((len(there) - 1) / size) + 1
     if count < 0 or (count and size < 0):
         raise GoError("runtime error: makeslice: len out of range")
     chunks = []

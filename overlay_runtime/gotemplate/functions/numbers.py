@@ -123,7 +123,7 @@ def _exactly(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[..., 
         made = _decimal(to_float(first))
         for value in values:
             made = operation(made, _decimal(to_float(value)))
-        return float(made)
+        return float(made) + 0.0  # a decimal has no negative zero
 
     return run
 

@@ -240,14 +240,13 @@ class Regexp:
 
     def _group(self, name: str, text: str, caught: Caught) -> str:
         if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
-            number = int(name[:9])
-        elif name in self.names:
-            number = self.names.index(name)
+            numbers = [int(name[:9])]
         else:
-            return ""
-        if number >= len(self.names) or caught[2 * number] < 0:
-            return ""
-        return text[caught[2 * number] : caught[2 * number + 1]]
+            numbers = [at for at, known in enumerate(self.names) if known == name]
+        for number in numbers:
+            if number < len(self.names) and caught[2 * number] >= 0:
+                return text[caught[2 * number] : caught[2 * number + 1]]
+        return ""
 
     def split(self, text: str, most: int) -> list[str] | None:
         """Regexp.Split; None is Go's nil."""

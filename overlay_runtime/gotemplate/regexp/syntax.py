@@ -156,8 +156,11 @@ class Parser:
                 parts[-1] = self._repeat(parts[-1], repeated)
                 repeated = start if repeated < 0 else repeated
                 continue
-            part = self._atom()
             repeated = -1
+            if self._next(2) == "\\Q":
+                parts += map(self._literal, self._quoted())
+                continue
+            part = self._atom()
             if part is not None:
                 parts.append(part)
         return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
@@ -222,6 +225,13 @@ class Parser:
             return self._escape()
         return self._literal(char)
 
+    def _quoted(self) -> str:
+        """Read \\Q…\\E."""
+        end = self._text.find("\\E", self._at)
+        inside = self._text[self._at + 2 : end if end >= 0 else None]
+        self._at = len(self._text) if end < 0 else end + 2
+        return inside
+
     def _literal(self, char: str) -> One:
         if self._flags.fold:
             plain = folded(char)
@@ -261,8 +271,6 @@ class Parser:
                 name = self._text[self._at + len(opening) : end]
                 if not name or not all(WORD(char) for char in name):
                     raise error("invalid named capture", self._text[start : end + 1])
-                if name in self.names:
-                    raise error("duplicate capture group name", name)
                 self.names.append(name)
                 self._at = end + 1
                 return True
@@ -289,7 +297,7 @@ class Parser:
             raise error("missing closing )", self._text)
         raise error("invalid or unsupported Perl syntax", self._text[start : self._at])
 
-    def _escape(self) -> Node | None:
+    def _escape(self) -> Node:
         char = self._next()
         if not char:
             raise error("trailing backslash at end of expression", "")
@@ -299,11 +307,6 @@ class Parser:
             return Empty(places[char])
         if char == "C":
             raise error("invalid escape sequence", "\\C")
-        if char == "Q":
-            end = self._text.find("\\E", self._at)
-            inside = self._text[self._at + 1 : end if end >= 0 else None]
-            self._at = len(self._text) if end < 0 else end + 2
-            return Sequence(tuple(map(self._literal, inside))) if inside else None
         self._at -= 1
         test = self._set()
         if test is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Any
 
@@ -45,16 +46,20 @@ _PIPED = tuple(
     if name not in ("seq", "until", "untilStep", "date", "dateInZone", "date_in_zone", "htmlDate")
 )
 
-_STRINGS = tuple(
-    '"" "a" "hello" "foo_bar-baz" "HTTPServer2x" "a,b,,c" "1" "-7" "0x1f" "017" "10.00" "1.5" "1e3"'
-    ' "x=1&y=<2>" "é" "日本語" "/usr/lib/a.tar.gz" "../x" "aGVsbG8=" "NBSWY3DP" "$TZ-${TZ}" `raw\\n`'
-    ' "true" "\\x00\\x7f" "2h45m" "v1.2.3-rc.1" "{\\"a\\":[1,null]}" "\\"q\\"" "\\xff" "µ\\t"'.split(" ")
-) + ('"Hello World"', '"  padded "', '"line1\\nline2"', '"a b c d e"', '"Mixed CASE text"')  # fmt: skip
-_PATTERNS = (
-    '"[a-z]+" "(a)(b)?" "a|b" "^h" "o$" "." "x*" "(?i)HELLO" "[^a-z]" "\\\\d+" "\\\\w\\\\s*" "\\\\bw"'
-    ' "(?P<n>l+)" "l{2}" "l{1,}?" "(" "[z-a]" "a**" "\\\\pL" "[[:upper:]]" "" "(|a)*" "(?s:.)"'
-    ' "\\\\Q.\\\\E" "h.*?o" "(a*)+" "(?m)^l" "[]a]" "\\\\x6c" "\\\\8" "*" "a{1001}" "(?:ab)+"'
-).split(" ")
+_STRINGS = (
+    *r"""
+    "" "a" "hello" "foo_bar-baz" "HTTPServer2x" "a,b,,c" "1" "-7" "0x1f" "017" "10.00" "1.5" "1e3"
+    "x=1&y=<2>" "é" "日本語" "/usr/lib/a.tar.gz" "../x" "aGVsbG8=" "NBSWY3DP" "$TZ-${TZ}" `raw\n`
+    "true" "\x00\x7f" "2h45m" "v1.2.3-rc.1" "{\"a\":[1,null]}" "\"q\"" "\xff" "µ\t"
+    """.split(),
+    '"Hello World"', '"  padded "', '"line1\\nline2"', '"a b c d e"', '"Mixed CASE text"',
+)  # fmt: skip
+_PATTERNS = r"""
+    "[a-z]+" "(a)(b)?" "a|b" "^h" "o$" "." "x*" "(?i)HELLO" "[^a-z]" "\\d+" "\\w\\s*" "\\bw"
+    "(?P<n>l+)" "l{2}" "l{1,}?" "(" "[z-a]" "a**" "\\pL" "[[:upper:]]" "" "(|a)*" "(?s:.)" "(?U)l+"
+    "\\Q.\\E" "h.*?o" "(a*)+" "(?m)^l" "[]a]" "\\x6c" "\\8" "*" "a{1001}" "(?:ab)+" "[^\\W_]" ")"
+    "(?i:h)E" "[a-\\d]" "\\PL+" "l{,2}" "(?" "(?z)" "[[:foo:]]" "a+?$" "\\p{Lu}\\w" "l{2,1}"
+    """.split()
 _REPLACEMENTS = '"$1" "${1}x" "$n" "$$" "" "<$0>" "${n}" "$1x" "$" "${" "-"'.split(" ")
 _LAYOUTS = (
     '"2006-01-02"', '"Jan _2 15:04:05.000 2006"', '"Mon, 02 Jan 2006 15:04:05 MST"', '"3:04PM"',
@@ -121,6 +126,22 @@ _MAPS = (
 )  # fmt: skip
 _FORMS = "vdsqxXtTbocUeEfFgG%z"
 _FLAGS = ("", "", "", "+", "-", "#", "0", " ", "-0", "+#")
+_SHAPES = (
+    "{{ if VALUE }}INNER{{ else }}ELSE{{ end }}",
+    "{{- if VALUE -}} INNER {{- else if OTHER }}y{{ end }}",
+    "{{ with VALUE }}{{ . }}INNER{{ else }}ELSE{{ end }}",
+    "{{ with VALUE }}{{ . }}{{ else with OTHER }}{{ . }}{{ else }}ELSE{{ end }}",
+    "{{ range VALUE }}{{ . }},{{ else }}ELSE{{ end }}",
+    "{{ range $i, $e := VALUE }}{{ $i }}={{ $e }}INNER{{ end }}",
+    "{{ $x := VALUE }}{{ $x }}{{ if $x }}{{ $x = 1 }}{{ end }}{{ $x }}",
+    "{{ define NAME }}INNER{{ . }}{{ end }}{{ template NAME VALUE }}",
+    "{{ range VALUE }}{{ if . }}{{ break }}{{ end }}INNER{{ end }}",
+    "{{ range VALUE }}{{ if . }}{{ continue }}{{ end }}n{{ end }}",
+    "{{ block NAME VALUE }}<{{ . }}>{{ end }}",
+    "{{ range $k, $v := .Values.m }}{{ $k }}:{{ $v }} {{ end }}",
+    "{{ range .Values.network }}{{ .name }}-{{ .speed }};{{ end }}INNER",
+    "text {{/* a comment */}} INNER",
+)
 
 
 class Grammar:
@@ -128,6 +149,7 @@ class Grammar:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
+        self._names = 0
 
     def template(self) -> str:
         """Return one more template."""
@@ -140,26 +162,16 @@ class Grammar:
         kind = self._random.random()
         if kind < 0.6 or not depth:
             return f"{{{{ {self._pipeline(2)} }}}}|"
-        inner = self._piece(depth - 1)
-        value = self._expression(1)
-        other = self._piece(depth - 1)
-        return self._pick(
-            (
-                f"{{{{ if {value} }}}}{inner}{{{{ else }}}}{other}{{{{ end }}}}",
-                f"{{{{- if {value} -}}}} {inner} {{{{- else if {self._expression(1)} }}}}y{{{{ end }}}}",
-                f"{{{{ with {value} }}}}{{{{ . }}}}{inner}{{{{ else }}}}{other}{{{{ end }}}}",
-                f"{{{{ range {value} }}}}{{{{ . }}}},{{{{ else }}}}{other}{{{{ end }}}}",
-                f"{{{{ range $i, $e := {value} }}}}{{{{ $i }}}}={{{{ $e }}}}{inner}{{{{ end }}}}",
-                f"{{{{ $x := {value} }}}}{{{{ $x }}}}{{{{ if $x }}}}{{{{ $x = 1 }}}}{{{{ end }}}}{{{{ $x }}}}",
-                f'{{{{ define "t" }}}}{inner}{{{{ . }}}}{{{{ end }}}}{{{{ template "t" {value} }}}}',
-                f"{{{{ range {value} }}}}{{{{ if . }}}}{{{{ break }}}}{{{{ end }}}}{inner}{{{{ end }}}}",
-                f"{{{{ range {value} }}}}{{{{ if . }}}}{{{{ continue }}}}{{{{ end }}}}n{{{{ end }}}}",
-                f'{{{{ block "b" {value} }}}}<{{{{ . }}}}>{{{{ end }}}}',
-                "{{ range $k, $v := .Values.m }}{{ $k }}:{{ $v }} {{ end }}",
-                f"{{{{ range .Values.network }}}}{{{{ .name }}}}-{{{{ .speed }}}};{{{{ end }}}}{inner}",
-                f"text {{{{/* a comment */}}}} {inner}",
-            )
-        )
+        shape = self._pick(_SHAPES)
+        self._names += 1  # a template that calls itself would end the Go program
+        marks = {
+            "VALUE": self._expression(1),
+            "OTHER": self._expression(1),
+            "INNER": self._piece(depth - 1),
+            "ELSE": self._piece(depth - 1),
+            "NAME": f'"t{self._names}"',
+        }
+        return re.sub("|".join(marks), lambda found: marks[found[0]], shape)
 
     def _pipeline(self, depth: int) -> str:
         first = self._expression(depth)
@@ -195,6 +207,10 @@ class Grammar:
         parameters = functions.find(name).parameters
         kind = parameters[min(at, len(parameters) - 1)] if parameters else "any"
         chance = self._random.random()
+        if name in ("set", "dict", "push", "append", "prepend", "list") and chance < 0.9:
+            return self._pick(_MAPS if kind == "map" else _STRINGS)
+        if name == "set":
+            return '"k"'  # a map within itself would end the Go program when it is printed
         if name in _SIZED and kind == "int":
             return self._pick(_INTS)
         if kind == "any" and "ate" in name and name not in ("repeat", "regexReplaceAll"):

@@ -41,6 +41,10 @@ _STEPS = 200_000
 """Nodes and commands that one rendering may evaluate: some seconds."""
 _OUTPUT = 4 << 20
 """Characters of one rendering."""
+_VALUE = 1 << 20
+"""Characters or elements of one value."""
+_MADE = 16 << 20
+"""Characters and elements of all values that one rendering makes."""
 _CALLS = 60
 """Templates within templates: each takes a dozen of Python's frames."""
 
@@ -65,6 +69,7 @@ class Evaluator:
         self._size = 0
         self._steps = 0
         self._calls = 0
+        self._made = 0
         self._line = 1
         self._variables: list[tuple[str, Any]] = []
 
@@ -327,9 +332,15 @@ class Evaluator:
             kind = callee.parameters[min(count, wanted) - 1]
             values.append(self._accepted(final, kind))
         try:
-            return callee.call(*values)
+            made = callee.call(*values)
         except GoError as error:
             raise self._fail(f"error calling {name}: {error}") from None
+        if isinstance(made, str | list):
+            size = len(made)
+            self._made += size
+            if size > _VALUE or self._made > _MADE:
+                raise self._fail(f"error calling {name}: the template's values get too large")
+        return made
 
     def _operand(self, dot: Any, operand: Operand, kind: str) -> Any:
         if isinstance(operand, Literal):

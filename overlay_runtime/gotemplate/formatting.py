@@ -21,7 +21,7 @@ from overlay_runtime.gotemplate.values import (
 
 _WIDEST = 1_000_000
 """What fmt takes as a width or a precision."""
-_LONGEST = 8 << 20
+_LONGEST = 1 << 20
 """Characters that one call makes at most."""
 _DEEPEST = 100
 

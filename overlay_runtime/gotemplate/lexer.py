@@ -120,4 +120,4 @@ def _unexpected(template: str, at: int) -> str:
     opened = {"'": "unterminated character constant", '"': "unterminated quoted string",
               "`": "unterminated raw quoted string"}  # fmt: skip
     char = template[at]
-    return opened.get(char, f"unexpected {char!r} in an action")
+    return opened.get(char, f'unexpected "{char}" in command')

@@ -62,6 +62,7 @@ class Repeat:
     least: int
     most: int | None
     greedy: bool
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,10 @@ class Parser:
             greedy = not greedy
         if repeated >= 0:
             raise error("invalid nested repetition operator", self._text[repeated : self._at])
-        return Repeat(part, least, most, greedy)
+        made = Repeat(part, least, most, greedy, counted is not None)
+        if counted and max(least, most or 0) >= 2 and not _within(made, MOST_REPEATS):
+            raise error("invalid repeat count", self._text[start : self._at])
+        return made
 
     def _atom(self) -> Node | None:
         char = self._next()
@@ -437,6 +441,20 @@ class Parser:
             return self._character()
         self._at += 1
         return char
+
+
+def _within(node: Node, limit: int) -> bool:
+    """Whether counted repetitions within each other are no more than `limit` in all."""
+    if isinstance(node, Repeat):
+        if node.counted and node.most != 0:
+            times = node.least if node.most is None else node.most
+            if times > limit:
+                return False
+            limit = limit // times if times else limit
+        return node.most == 0 or _within(node.part, limit)
+    if isinstance(node, Sequence | Choice):
+        return all(_within(part, limit) for part in node.parts)
+    return not isinstance(node, Group) or _within(node.part, limit)
 
 
 def _digits(text: str) -> bool:

@@ -168,7 +168,7 @@ class Evaluator:
             return ()
         if isinstance(value, list):
             return enumerate(list(value))
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not isinstance(value, Struct):
             return [(key, value[key]) for key in sorted(value, key=raw)]
         if isinstance(value, int) and not isinstance(value, bool):
             if names > 1:

@@ -12,6 +12,7 @@ from overlay_runtime.gotemplate.values import (
     GoError,
     NilMap,
     Object,
+    Struct,
     Uint8,
     Uint64,
     is_nil,
@@ -34,6 +35,7 @@ class _Flags:
     space: bool = False
     zero: bool = False
     go: bool = False  # %#v
+    named: bool = False  # %+v
     width: int | None = None
     precision: int | None = None
 
@@ -117,6 +119,8 @@ class _Printer:
             self._text(value, verb)
         elif isinstance(value, list):
             self._list(value, verb, depth)
+        elif isinstance(value, Struct):
+            self._struct(value, verb, depth)
         elif isinstance(value, dict):
             self._map(value, verb, depth)
         elif self.flags.go:
@@ -158,6 +162,17 @@ class _Printer:
             self.write(":")
             self._value(value[key], verb, depth + 1)
         self.write("}" if go else "]")
+
+    def _struct(self, value: Struct, verb: str, depth: int) -> None:
+        go = self.flags.go
+        self.write(type_of(value) + "{" if go else "{")
+        for number, (name, item) in enumerate(value.items()):
+            if number:
+                self.write(", " if go else " ")
+            if go or self.flags.named:
+                self.write(name + ":")
+            self._value(item, verb, depth + 1)
+        self.write("}")
 
     def _bad(self, value: Any, verb: str) -> None:
         self._erroring = True
@@ -415,7 +430,8 @@ class _Format:
             self._print.write(f"%!{verb}(MISSING)")
         else:
             if verb in "vw":
-                flags.go, flags.sharp, flags.plus = flags.sharp, False, False
+                flags.go, flags.named = flags.sharp, flags.plus
+                flags.sharp = flags.plus = False
             self._print.argument(self._values[self._number], verb)
             self._number += 1
         return True

@@ -58,6 +58,8 @@ def _where(data: bytes, plain: bytes, end: int, left: int, group: int) -> int:
         padded = len(plain) - len(plain[end:].lstrip(b"="))
         wanted = end + group - left
         at = wanted if padded >= wanted else len(plain)
+        if group == 4 and padded < min(wanted, len(plain)):
+            at = end
     if group == 8:
         return at
     seen = 0

@@ -16,6 +16,7 @@ SOURCE = Path(__file__).parent
 BUILD = SOURCE.parents[2] / "build" / "yip-render"
 NEEDED = (1, 26)
 """The Go that yip v1.24's go.mod asks for."""
+_ENV = os.environ | {"GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto"}
 
 
 def missing() -> str:
@@ -23,10 +24,14 @@ def missing() -> str:
     go = shutil.which("go")
     if go is None:
         return "no Go toolchain: templates are not compared with the real yip"
-    ran = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, timeout=60)
+    # A Go since 1.21 fetches the toolchain that go.mod asks for, where it may.
+    ran = subprocess.run(
+        [go, "env", "GOVERSION"], cwd=SOURCE, env=_ENV, capture_output=True, text=True, timeout=300
+    )
     found = re.match(r"go(\d+)\.(\d+)", ran.stdout)
     if found is None or (int(found[1]), int(found[2])) < NEEDED:
-        return f"no Go toolchain of version {NEEDED[0]}.{NEEDED[1]}: it is {ran.stdout.strip()}"
+        there = (ran.stdout or ran.stderr).strip()[:200]
+        return f"no Go toolchain of version {NEEDED[0]}.{NEEDED[1]}: there is {there}"
     return ""
 
 
@@ -37,7 +42,7 @@ def build() -> Path:
     subprocess.run(
         ["go", "build", "-o", str(binary), "."],
         cwd=SOURCE,
-        env=os.environ | {"GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"},
+        env=_ENV,
         check=True,
         timeout=600,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote_plus
 
-from overlay_runtime.gotemplate.formatting import show, sprint, sprintf, sprintln
+from overlay_runtime.gotemplate.formatting import show, sprint, sprintln
 from overlay_runtime.gotemplate.functions.model import table
+from overlay_runtime.gotemplate.printf import sprintf
 from overlay_runtime.gotemplate.text import is_print
 from overlay_runtime.gotemplate.values import (
     NOTHING,

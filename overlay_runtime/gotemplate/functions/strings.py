@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from overlay_runtime.gotemplate.formatting import show, sprintf
+from overlay_runtime.gotemplate.formatting import show
 from overlay_runtime.gotemplate.functions.model import table
+from overlay_runtime.gotemplate.printf import sprintf
 from overlay_runtime.gotemplate.text import is_space, quoted
 from overlay_runtime.gotemplate.values import GoError, Slice, StringMap, cooked, raw
 

@@ -131,6 +131,8 @@ class Parser:
 
     def parse(self) -> Node:
         """Return the tree. Raises GoError."""
+        if any("\udc80" <= char <= "\udcff" for char in self._text):
+            raise error("invalid UTF-8", self._text)
         found = self._choice()
         if self._at < len(self._text):
             raise error("unexpected )", self._text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from overlay_runtime.gotemplate import functions
@@ -41,6 +42,8 @@ _STEPS = 200_000
 """Nodes and commands that one rendering may evaluate: some seconds."""
 _OUTPUT = 4 << 20
 """Characters of one rendering."""
+_SECONDS = 10.0
+"""What one rendering may take. Each call of a function is bounded by what it makes."""
 _VALUE = 1 << 20
 """Characters or elements of one value."""
 _MADE = 16 << 20
@@ -70,6 +73,7 @@ class Evaluator:
         self._steps = 0
         self._calls = 0
         self._made = 0
+        self._ends = monotonic() + _SECONDS
         self._line = 1
         self._variables: list[tuple[str, Any]] = []
 
@@ -331,6 +335,8 @@ class Evaluator:
         if final is not _ABSENT:
             kind = callee.parameters[min(count, wanted) - 1]
             values.append(self._accepted(final, kind))
+        if monotonic() > self._ends:
+            raise self._fail(f"the template takes more than {_SECONDS:.0f} seconds")
         try:
             made = callee.call(*values)
         except GoError as error:

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from overlay_runtime.gotemplate import evaluate
 from overlay_runtime.gotemplate.names import UNAVAILABLE
 from overlay_runtime.gotemplate.render import TemplateError, render
 from tests.yip.render.grammar import DATA, Grammar
@@ -66,6 +67,15 @@ def test_a_pattern_that_takes_others_exponential_time() -> None:
     started = time.monotonic()
     assert render('{{ regexMatch "^(a+)+$" (print (repeat 2000 "a") "!") }}', {}) == "false"
     assert time.monotonic() - started < 3
+
+
+def test_many_slow_calls_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_SECONDS", 1.0)
+    slow = 'regexReplaceAll "(a|b)*c" (repeat 2000 "a") ""'
+    started = time.monotonic()
+    with pytest.raises(TemplateError, match="more than 1 seconds"):
+        render(f"{{{{ range until 10000 }}}}{{{{ $x := {slow} }}}}{{{{ end }}}}", {})
+    assert time.monotonic() - started < 8
 
 
 def test_broken_templates_are_template_errors() -> None:

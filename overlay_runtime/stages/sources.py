@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from overlay_runtime.config.document import Value, read_document
@@ -116,6 +117,15 @@ def is_cloud_config(content: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=64)
+def _read(content: str, name: str) -> Value | ConfigError:
+    """Parse a file once for all stages of a run; a bad one too."""
+    try:
+        return read_document(content, name)
+    except ConfigError as error:
+        return error
+
+
 class Documents:
     """Parses each file once, whatever the number of stages."""
 
@@ -125,10 +135,9 @@ class Documents:
         """What is wrong about whole files."""
         self.read: list[tuple[int, Source, Value]] = []
         for number, source in enumerate(sources.files):
-            try:
-                top = read_document(source.text, source.name)
-            except ConfigError as error:
-                self.problems += [problem.render() for problem in error.problems]
+            top = _read(source.text, source.name)
+            if isinstance(top, ConfigError):
+                self.problems += [problem.render() for problem in top.problems]
                 continue
             stages = child(top, "stages")
             if (

@@ -12,7 +12,7 @@ UNITS = REPOSITORY / "image-templates/edge/usr/lib/systemd/system"
 
 
 @pytest.mark.image
-@pytest.mark.parametrize("unit", ["edge-overlay", "edge-overlay-gather"])
+@pytest.mark.parametrize("unit", ["edge-overlay", "edge-overlay-gather", "edge-overlay-check"])
 def test_a_service_has_little_more_than_it_needs(unit: str) -> None:
     words = ["systemd-analyze", "security", "--offline=true", "--threshold=40", "--no-pager"]
     done = subprocess.run(

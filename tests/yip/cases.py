@@ -397,8 +397,10 @@ BROKEN = [
             - {commands: [echo a >> /log]}
             - {files: [{path: /f, permissions: "0644"}]}
         """, kairos="the file's stages are dropped without a word", problem="/oem/50.yaml:5:40: `files[0].permissions`"),
-    Case("permissions 0888", "- files: [{path: /f, permissions: 0888}]\n- commands: [echo b >> /log]", log("b"),
-         kairos="nothing of the directory runs", problem="`files[0].permissions` is text"),
+    Case("permissions 0888 are 888", "- files: [{path: /f, permissions: 0888, content: x}]",
+         {"/f": f("x", 0o570)}),
+    Case("permissions 644.5", "- files: [{path: /f, permissions: 644.5}]\n- commands: [echo b >> /log]", log("b"),
+         kairos="nothing of the directory runs", problem="`files[0].permissions` is a number"),
     Case("a stage that is a mapping", "", log("a"),
          {"/oem/60.yaml": "stages: {boot: [{commands: [echo a >> /log]}]}"},
          whole="stages: {boot: {commands: [x]}}\n", kairos="nothing of the directory runs",

@@ -14,7 +14,7 @@ from pathlib import Path
 YIP = "/yip-run"
 _LIMIT_S = 60.0
 _NOT_COMPARED = re.compile(
-    r"/(etc/\.pwd\.lock|run(/.*)?|dev(/.*)?|var/lib/cloud(/.*)?|var/cache(/.*)?|proc|proc/sys|yip-run"
+    r"/(etc/\.pwd\.lock|run(/.*)?|dev(/.*)?|var/lib/cloud(/.*)?|var/cache(/.*)?|var/lib/dbus/machine-id|proc|proc/sys|yip-run"
     r"|etc/.*\.lock)"
 )
 

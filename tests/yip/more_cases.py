@@ -137,7 +137,7 @@ SYSTEM = [
     Case("hostname: bad template", "- hostname: 'n-{{ .Nix }}'", {"/etc/hostname": None}, problem="`hostname`: the template"),
     Case("hostname: a comment in hosts", "- hostname: a", {"/etc/hosts": f("# 127.0.0.1 x\n\n127.0.0.1 localhost a\n127.0.1.1 b\n")},
          {"/etc/hosts": "# 127.0.0.1 x\n\n  127.0.0.1 old\n 127.0.1.1 b"}),
-    Case("hostname: no hosts", "- hostname: a", {"/etc/hosts": f("127.0.0.1 localhost a\n::1 localhost\n")},
+    Case("hostname: no hosts", "- hostname: a", {"/nix-hosts": f("127.0.0.1 localhost a\n::1 localhost\n")},
          {"/etc/hosts": "-> /nix-hosts"}, kairos="an error, and no hosts"),
     Case("sysctl", "- sysctl: {net.ipv4.ip_forward: 1, kernel/x: y}",
          {"/proc/sys/net/ipv4/ip_forward": f("1"), "/proc/sys/kernel/x": f("y")},

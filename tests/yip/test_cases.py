@@ -1,4 +1,4 @@
-"""Every case by our runner, and by the real yip: the same effect, or the one that the table says."""
+"""Every case by our runner and by the real yip: the same effect, or what the table says."""
 
 from __future__ import annotations
 

@@ -11,11 +11,13 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _MOST = 1 << 16
 """Bytes of output that are kept: the last ones."""
 _GRACE_S = 3.0
 """Between SIGTERM and SIGKILL."""
+_JOURNAL = Path("/run/systemd/journal/stdout")
 _NOT_FOR_COMMANDS = ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
                      "LISTEN_FDS", "LISTEN_PID", "PYTHONPATH")  # fmt: skip
 
@@ -137,7 +139,7 @@ def _hand_over(pipe: int) -> None:
     """Let the journal have what background children say from now on: a closed pipe would end them
     (SIGPIPE)."""
     cat = shutil.which("cat")
-    journal = shutil.which("systemd-cat")
+    journal = shutil.which("systemd-cat") if _JOURNAL.exists() else None
     if cat is None:
         return
     words = [journal, "-t", "edge-overlay-stage", cat] if journal else [cat]

@@ -119,7 +119,7 @@ def _entry(place: Path) -> Entry | None:
 def run_yip(merged: Path, stage: str) -> subprocess.CompletedProcess[str]:
     """Run the real yip in the root, over Kairos's directories; it may change only its own host
     name."""
-    words: list[str | Path] = ["unshare", "--uts", "chroot", merged, YIP, stage, "/system/oem", "/oem/",
-             "/usr/local/cloud-config/"]  # fmt: skip
+    words: list[str | Path] = ["unshare", "--uts", "chroot", merged, YIP, stage]
+    words += ["/system/oem", "/oem/", "/usr/local/cloud-config/"]
     return subprocess.run(words, capture_output=True, text=True, timeout=_LIMIT_S, check=False,
                           stdin=subprocess.DEVNULL, umask=0o022)  # fmt: skip

@@ -50,6 +50,7 @@ stages:
             ExecStart=/bin/touch /run/made-by-stage
             [Install]
             WantedBy=multi-user.target
+      users: {{dora: {{passwd: plain, groups: [audio]}}}}
       systemctl: {{enable: [made-by-stage.service], start: [made-by-stage.service]}}
   boot:
     - name: hangs
@@ -149,11 +150,11 @@ def test_the_order(staged: Host) -> None:
 def test_status_names_what_failed(staged: Host) -> None:
     problems = staged.overlay()["problems"]
     for words in (
-        "stage boot: step `hangs` of /oem/10.yaml:23:7: command 1 was ended after 5 s",
-        "stage boot: step `fails` of /oem/10.yaml:25:7: command 1 failed with exit code 7: "
+        "stage boot: step `hangs` of /oem/10.yaml:24:7: command 1 was ended after 5 s",
+        "stage boot: step `fails` of /oem/10.yaml:26:7: command 1 failed with exit code 7: "
         "what went wrong",
-        "stage boot: /oem/10.yaml:28:14: `files` is a mapping",
-        "stage boot: step `waits for nobody` of /oem/10.yaml:31:7: not run",
+        "stage boot: /oem/10.yaml:29:14: `files` is a mapping",
+        "stage boot: step `waits for nobody` of /oem/10.yaml:32:7: not run",
         "stages: /oem/20.yaml:2:1: this is not YAML",
     ):
         assert any(words in problem for problem in problems), (words, problems)
@@ -162,7 +163,7 @@ def test_status_names_what_failed(staged: Host) -> None:
 
 def test_the_journal_and_the_console_say_it_too(staged: Host) -> None:
     said = staged.run("journalctl --no-pager -u edge-stage-boot")
-    assert "step `fails` of /oem/10.yaml:25:7: command 1 failed with exit code 7" in said
+    assert "step `fails` of /oem/10.yaml:26:7: command 1 failed with exit code 7" in said
     assert _SECRET not in said
     console = staged.container.logs().decode(errors="replace")
     assert "edge-overlay: stage boot: step `hangs`" in console, console[-2000:]
@@ -176,6 +177,11 @@ def test_background_children_live(staged: Host) -> None:
 def test_units_of_the_initramfs_stage_start_in_the_same_boot(staged: Host) -> None:
     wait_until("the unit", lambda: staged.try_run("test -e /run/made-by-stage")[0] == 0, 30,
                evidence=staged.evidence)  # fmt: skip
+
+
+def test_a_user_of_a_stage(staged: Host) -> None:
+    assert staged.run("id -un dora && id -nG dora").split() == ["dora", "dora", "audio"]
+    assert staged.run("grep ^dora /etc/shadow").startswith("dora:$6$")
 
 
 def test_the_host_name_is_the_stages(staged: Host) -> None:

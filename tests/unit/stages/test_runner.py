@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import email
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,8 +21,19 @@ from overlay_runtime.stages.telling import report
 from overlay_runtime.stages.tree import Tree
 
 
+class Unowned(Tree):
+    """Files without owners: who runs unit tests need not be root."""
+
+    def chown(self, path: str, owner: int, group: int) -> None:  # noqa: ARG002
+        self.real(path).stat()
+
+
 class Host(LiveHost):
     """Commands run on this machine (a root without a shell has no other), below /tmp alone."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.tree = Unowned(root)
 
     def run(
         self, words: Sequence[str], limit: float, environment: Mapping[str, str] | None = None
@@ -187,9 +200,65 @@ def test_the_volumes_own_vendor_data_stays(root: Path) -> None:
     (seed / "vendor-data").write_text("#cloud-config\nruncmd: [theirs]\n")
     write(root, "#cloud-config\nruncmd: [ours]\n")
     prepare(str(root), paths(root))
-    import email
-
     message = email.message_from_bytes((seed / "vendor-data").read_bytes())
     parts = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
     assert [b"ours" in bytes(part or b"") for part in parts] == [True, False]
     assert [part.get_content_type() for part in message.walk()][1:] == ["text/cloud-config"] * 2
+
+
+def test_a_file_of_the_command_line_comes_last(root: Path) -> None:
+    write(root, "boot=live cos.setup=/etc/more.yaml quiet", "proc/cmdline")
+    write(root, "stages: {boot: [" + say("more") + "]}", "etc/more.yaml")
+    write(root, steps(say("first")))
+    assert run(root).sentences() == []
+    assert log(root) == ["first", "more"]
+    prepare(str(root), paths(root))
+    assert "network" in {path.name for path in paths(root).stages.iterdir()}
+
+
+def test_a_file_of_the_command_line_that_is_missing_is_told(root: Path) -> None:
+    write(root, "boot=live kairos.config_url=/etc/nix.yaml", "proc/cmdline")
+    write(root, steps(say("first")))
+    result = run(root)
+    assert log(root) == ["first"]
+    assert result.files == [
+        "the configuration that the kernel's command line names can't be read: No such file or "
+        "directory"
+    ]
+
+
+def test_skip_copy_steps_are_for_the_live_boot(root: Path) -> None:
+    write(root, steps(say("live", "skip-copy-x"), say("both")))
+    write(root, "boot=live", "proc/cmdline")
+    run(root)
+    write(root, "root=LABEL=x", "proc/cmdline")
+    run(root)
+    assert log(root) == ["live", "both", "both"]
+
+
+def test_the_host_name_goes_to_cloud_init_too(root: Path) -> None:
+    seed = root / "var/lib/cloud/seed/nocloud"
+    seed.mkdir(parents=True)
+    (seed / "meta-data").write_text('{"instance-id": "i", "local-hostname": "edge-1"}\n')
+    write(root, "stages: {initramfs: [{hostname: shop-17}]}")
+
+    class Quiet(Host):
+        def set_name(self, name: str) -> None:
+            """Not this machine's."""
+
+    run_stage("initramfs", paths(root), Quiet(root), Limits(5, 10))
+    assert json.loads((seed / "meta-data").read_text()) == {
+        "instance-id": "i", "local-hostname": "shop-17",
+    }  # fmt: skip
+
+
+def test_a_link_in_the_place_of_dot_ssh_is_refused(root: Path) -> None:
+    write(root, "eve:x:1500:1500::/home/eve:/bin/sh\n", "etc/passwd")
+    (root / "home/eve").mkdir(parents=True)
+    link = root / "home/eve/.ssh"
+    link.symlink_to("/etc")
+    if os.geteuid() == 0:  # else it is some user's already
+        os.lchown(link, 1500, 1500)
+    write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
+    assert "a symbolic link is in the place of ~/.ssh" in run(root).sentences()[0]
+    assert not (root / "etc/authorized_keys").exists()

@@ -194,6 +194,20 @@ def test_gather_names_the_stages_and_gives_cloud_init_its_keys(root: Path) -> No
     }  # fmt: skip
 
 
+def test_other_keys_are_another_instance(root: Path) -> None:
+    """Without a seed one is made."""
+    seed = root / "var/lib/cloud/seed/nocloud"
+    write(root, "#cloud-config\nruncmd: [one]\n")
+    prepare(str(root), paths(root), "this")
+    assert (seed / "user-data").read_text() == "#cloud-config\n{}\n"
+    first = json.loads((seed / "meta-data").read_text())["instance-id"]
+    write(root, "#cloud-config\nruncmd: [two]\n")
+    prepare(str(root), paths(root), "this")
+    second = json.loads((seed / "meta-data").read_text())["instance-id"]
+    assert second.startswith(f"{first}-")
+    assert (seed / "meta-data").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_volumes_own_vendor_data_stays(root: Path) -> None:
     seed = root / "var/lib/cloud/seed/nocloud"
     seed.mkdir(parents=True)

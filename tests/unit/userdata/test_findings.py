@@ -152,7 +152,7 @@ STEP_CASES = [
      "6:18 placeholder", "every VMXNET3 NIC"),
     ("    - {commands: [a], after: [{name: b}]}\n", "6:38 after", "no step 'b'"),
     ("    - {name: a, commands: [a]}\n    - {commands: [b], after: [{name: a}]}\n", "7:38 after",
-     "`name: FILE` at the top"),
+     "write /oem/95_userdata.yaml.a"),
     ("    - {layout: {device: {path: /dev/sda}}}\n", "6:8 kairos-step", "Kairos images alone"),
     ("    - {users: {bob: {lock_passwd: {a: b}}}}\n", "6:35 stage-type", "true or false"),
     ("    - {users: {bob: {lock_passwd: 'true'}}}\n", "6:35 stage-type", "without quotes"),

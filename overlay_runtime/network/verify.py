@@ -79,6 +79,8 @@ def look(bundle: Bundle, *, in_effect: bool) -> Findings:
 def _judge(device: Device, bundle: Bundle, nics: Mapping[str, Nic], in_effect: bool) -> Verdict:
     text = bundle.files.get(f"{NETWORK_DIR}/{device.files[0]}", "")
     found = matching(text, nics)
+    if not found and device.optional:
+        return Verdict(device, note=f"`{device.name}` is not there")
     if not found:
         return Verdict(device, fault=f"{device.where}: no NIC of this host is `{device.name}`; it "
                        f"has {', '.join(sorted(nics)) or 'none'}")  # fmt: skip
@@ -89,7 +91,7 @@ def _judge(device: Device, bundle: Bundle, nics: Mapping[str, Nic], in_effect: b
     wired = [nic for nic in found if nic.carrier]
     if not wired:
         fault = f"{device.where}: `{device.name}` has no link: is the cable plugged in?"
-        return Verdict(device, fault=fault if device.static else "")
+        return Verdict(device, fault=fault if device.static and not device.optional else "")
     for gateway in device.gateways:
         if not any(answers(nic.name, gateway, _own(text), _ASK_S) for nic in wired):
             return Verdict(device, fault=f"{device.where}: the gateway {gateway} does not answer "

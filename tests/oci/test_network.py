@@ -236,6 +236,8 @@ def test_the_last_good_is_used_after_a_bad_one(edge: Host, site: Site) -> None:
 
 def test_a_silent_gateway_means_dhcp_besides_and_back(edge: Host, site: Site, wire: Router) -> None:
     describe(edge, site, block({"lan0": STATIC | {"gateway": "10.77.0.9"}}))
+    wait_until("its address", lambda: addresses(edge, "lan0") == {"10.77.0.25/24"}, _LIMIT_S)
+    edge.run("ip monitor address > /tmp/monitor & sleep 0.2")
     wait_until("DHCP besides", lambda: leased(edge, "lan0"), 120, evidence=edge.evidence)
     assert "10.77.0.25/24" in addresses(edge, "lan0"), "the static address stays"
     dhcp, dead = gateways(edge, "lan0")
@@ -252,6 +254,33 @@ def test_a_silent_gateway_means_dhcp_besides_and_back(edge: Host, site: Site, wi
     proved(edge)
     assert gateways(edge, "lan0") == [0]
     assert notice(edge)["problems"] == []
+    seen = edge.run("cat /tmp/monitor")
+    assert re.search(r"^\d+: lan0 +inet 10\.77\.0\.1", seen, re.MULTILINE), "it watched"
+    lost = re.findall(r"^Deleted.* inet6? (?:10\.77\.0\.25|fe80:)\S*", seen, re.MULTILINE)
+    assert lost == [], "what is in use stays, there and back"
+
+
+def test_the_last_good_is_used_while_no_dhcp_server_answers(
+    edge: Host, site: Site, wire: Router
+) -> None:
+    describe(edge, site, block({"lan0": STATIC}))
+    proved(edge)
+    wire.stop_dhcp()
+    edge.run("ip link set spare down")  # its lease would be a way out
+    try:
+        describe(edge, site, block({"lan0": {"type": "dhcp"}}))
+        wait_until("the last good", lambda: notice(edge)["details"]["in_effect"] == "last good",
+                   120)  # fmt: skip
+        wait_until("its address", lambda: addresses(edge, "lan0") == {"10.77.0.25/24"}, _LIMIT_S)
+        edge.run("edge-overlay network watch")
+        assert notice(edge)["details"]["in_effect"] == "last good"
+    finally:
+        wire.serve_dhcp()
+    wait_until("a lease besides", lambda: leased(edge, "lan0"), 60, evidence=edge.evidence)
+    edge.run("edge-overlay network watch")
+    wait_until("what was asked for", lambda: leased(edge, "lan0") and (
+        "10.77.0.25/24" not in addresses(edge, "lan0")), _LIMIT_S)  # fmt: skip
+    proved(edge)
 
 
 def test_the_last_good_is_used_while_a_new_gateway_is_silent(

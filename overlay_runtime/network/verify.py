@@ -26,6 +26,8 @@ class Verdict:
     proved: bool = False
     fault: str = ""
     note: str = ""
+    theirs: bool = False
+    """Whether a file of the operator's own configures it, and so nothing is known about ours."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _judge(device: Device, bundle: Bundle, nics: Mapping[str, Nic], in_effect: b
                        f"has {', '.join(sorted(nics)) or 'none'}")  # fmt: skip
     others = [nic for nic in found if nic.network_file and PREFIX not in nic.network_file]
     if in_effect and len(others) == len(found):
-        return Verdict(device, proved=True, note=f"`{device.name}` is configured by "
+        return Verdict(device, proved=True, theirs=True, note=f"`{device.name}` is configured by "
                        f"{others[0].network_file}")  # fmt: skip
     wired = [nic for nic in found if nic.carrier]
     if not wired:

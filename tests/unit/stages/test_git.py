@@ -12,6 +12,7 @@ from overlay_runtime.paths import find_paths
 from overlay_runtime.stages.host import LiveHost
 from overlay_runtime.stages.limits import Limits
 from overlay_runtime.stages.runner import Result, run_stage
+from overlay_runtime.stages.tree import Tree
 
 _WHO = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
 
@@ -40,7 +41,9 @@ def run(tmp_path: Path, keys: str) -> Result:
     user_data = tmp_path / "user-data"
     user_data.write_text(f"#cloud-config\nstages: {{git-test: [{{git: {{{keys}}}}}]}}\n")
     paths = replace(find_paths("/", str(tmp_path / "run"), str(tmp_path)), embedded=user_data)
-    return run_stage("git-test", paths, LiveHost(Path("/")), Limits(20, 30))
+    host = LiveHost(Path("/"))
+    host.tree = Tree(Path("/"), scratch=str(tmp_path / "scratch"))
+    return run_stage("git-test", paths, host, Limits(20, 30))
 
 
 def test_cloned_and_brought_up_to_date(tmp_path: Path, origin: Path) -> None:
@@ -69,4 +72,4 @@ def test_no_repository_and_no_secret_is_told(tmp_path: Path) -> None:
     ).sentences()
     assert "`git` failed: git clone failed with exit code 128" in said[0]
     assert "geheim" not in said[0]
-    assert not list(Path("/run").glob("edge-overlay-*")), "the program that answers is gone"
+    assert list((tmp_path / "scratch").iterdir()) == [], "the program that answers is gone"

@@ -67,7 +67,7 @@ def test_another_branch(tmp_path: Path, origin: Path) -> None:
 def test_no_repository_and_no_secret_is_told(tmp_path: Path) -> None:
     said = run(
         tmp_path,
-        f"url: 'http://127.0.0.1:9/x', path: '{tmp_path}/c', "
+        f"url: 'http://you:geheim@127.0.0.1:9/x', path: '{tmp_path}/c', "
         "auth: {username: me, password: geheim}",
     ).sentences()
     assert "`git` failed: git clone failed with exit code 128" in said[0]

@@ -135,6 +135,9 @@ STEP_CASES = [
     ("    - commands: ['x {{ if }} y']\n", "6:18 template", "missing value"),
     ("    - commands: ['x {{ .Values.a | nofunction }}']\n", "6:18 template", "not defined"),
     ("    - commands: ['x {{ .Value.node }}']\n", "6:18 template-value", "<no value>"),
+    ("    - commands: ['x {{ (genCA \"a\" 1).Cert }}']\n", "6:18 template-function", "`genCA`"),
+    ("    - commands:\n      - |\n        a\n        {{ range list 1 }}{{ 1 | htpasswd \"a\" }}"
+     "{{ end }}\n", "9:1 template-function", "`htpasswd`"),
     ("    - commands: ['x {{ .Values.nod.hostname }}']\n", "6:18 template-value", "node"),
     ("    - commands: ['docker ps --format {{.Names}}']\n", "6:18 template-value", "Names"),
     ("    - commands:\n      - |\n        a\n        b {{ end }}\n", "9:1 template", "{{end}}"),

@@ -23,5 +23,5 @@ def gather(options: argparse.Namespace, paths: Paths) -> int:
 
     set_up(debug=options.debug)
     gather_sources(options.root, paths, options.identity)
-    prepare(options.root, paths)
+    prepare(options.root, paths, options.identity)
     return 0

@@ -223,7 +223,7 @@ def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | Non
     seed.mkdir(mode=0o700, parents=True)
     meta = others.get("meta-data", b"")
     if not meta.strip():
-        meta = _meta_data(root, data, identity)
+        meta = meta_data(root, data, identity)
     write_atomic(seed / "user-data", data, 0o600, sync=False)
     write_atomic(seed / "meta-data", meta, 0o600, sync=False)
     for name in ("network-config", "vendor-data"):
@@ -231,7 +231,7 @@ def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | Non
             write_atomic(seed / name, others[name], 0o600, sync=False)
 
 
-def _meta_data(root: Path, data: bytes, identity: str | None) -> bytes:
+def meta_data(root: Path, data: bytes, identity: str | None) -> bytes:
     """An instance-id that changes with the host and with the content: only then is cloud-init to
     run its once-per-instance modules again."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from overlay_runtime.gotemplate import functions
@@ -41,6 +42,12 @@ _STEPS = 200_000
 """Nodes and commands that one rendering may evaluate: some seconds."""
 _OUTPUT = 4 << 20
 """Characters of one rendering."""
+_SECONDS = 10.0
+"""What one rendering may take. Each call of a function is bounded by what it makes."""
+_VALUE = 1 << 20
+"""Characters or elements of one value."""
+_MADE = 16 << 20
+"""Characters and elements of all values that one rendering makes."""
 _CALLS = 60
 """Templates within templates: each takes a dozen of Python's frames."""
 
@@ -65,6 +72,8 @@ class Evaluator:
         self._size = 0
         self._steps = 0
         self._calls = 0
+        self._made = 0
+        self._ends = monotonic() + _SECONDS
         self._line = 1
         self._variables: list[tuple[str, Any]] = []
 
@@ -163,7 +172,7 @@ class Evaluator:
             return ()
         if isinstance(value, list):
             return enumerate(list(value))
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not isinstance(value, Struct):
             return [(key, value[key]) for key in sorted(value, key=raw)]
         if isinstance(value, int) and not isinstance(value, bool):
             if names > 1:
@@ -326,10 +335,18 @@ class Evaluator:
         if final is not _ABSENT:
             kind = callee.parameters[min(count, wanted) - 1]
             values.append(self._accepted(final, kind))
+        if monotonic() > self._ends:
+            raise self._fail(f"the template takes more than {_SECONDS:.0f} seconds")
         try:
-            return callee.call(*values)
+            made = callee.call(*values)
         except GoError as error:
             raise self._fail(f"error calling {name}: {error}") from None
+        if isinstance(made, str | list):
+            size = len(made)
+            self._made += size
+            if size > _VALUE or self._made > _MADE:
+                raise self._fail(f"error calling {name}: the template's values get too large")
+        return made
 
     def _operand(self, dot: Any, operand: Operand, kind: str) -> Any:
         if isinstance(operand, Literal):

@@ -1,9 +1,9 @@
-"""Go's fmt: Sprint, Sprintln, Sprintf (https://pkg.go.dev/fmt), over the values of values.py."""
+"""Go's fmt: how a value is printed (https://pkg.go.dev/fmt); Sprint and Sprintln."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import copysign, frexp, isfinite
 from typing import Any
 
 from overlay_runtime.gotemplate.text import decimal, quoted
@@ -12,6 +12,7 @@ from overlay_runtime.gotemplate.values import (
     GoError,
     NilMap,
     Object,
+    Struct,
     Uint8,
     Uint64,
     is_nil,
@@ -19,21 +20,20 @@ from overlay_runtime.gotemplate.values import (
     type_of,
 )
 
-_WIDEST = 1_000_000
-"""What fmt takes as a width or a precision."""
-_LONGEST = 8 << 20
+_LONGEST = 1 << 20
 """Characters that one call makes at most."""
 _DEEPEST = 100
 
 
 @dataclass
-class _Flags:
+class Flags:
     plus: bool = False
     minus: bool = False
     sharp: bool = False
     space: bool = False
     zero: bool = False
     go: bool = False  # %#v
+    named: bool = False  # %+v
     width: int | None = None
     precision: int | None = None
 
@@ -42,7 +42,7 @@ def show(value: Any) -> str:
     """%v of one value."""
     if type(value) is str:
         return value
-    printer = _Printer()
+    printer = Printer()
     printer.argument(value, "v")
     return "".join(printer.out)
 
@@ -62,17 +62,12 @@ def sprintln(values: tuple[Any, ...]) -> str:
     return " ".join(map(show, values)) + "\n"
 
 
-def sprintf(form: str, values: tuple[Any, ...]) -> str:
-    """fmt.Sprintf. Raises GoError if the result is too long."""
-    return _Format(form, values).run()
-
-
-class _Printer:
+class Printer:
     """Writes values; as fmt's `pp`."""
 
     def __init__(self) -> None:
         self.out: list[str] = []
-        self.flags = _Flags()
+        self.flags = Flags()
         self._size = 0
         self._erroring = False
 
@@ -117,6 +112,8 @@ class _Printer:
             self._text(value, verb)
         elif isinstance(value, list):
             self._list(value, verb, depth)
+        elif isinstance(value, Struct):
+            self._struct(value, verb, depth)
         elif isinstance(value, dict):
             self._map(value, verb, depth)
         elif self.flags.go:
@@ -158,6 +155,17 @@ class _Printer:
             self.write(":")
             self._value(value[key], verb, depth + 1)
         self.write("}" if go else "]")
+
+    def _struct(self, value: Struct, verb: str, depth: int) -> None:
+        go = self.flags.go
+        self.write(type_of(value) + "{" if go else "{")
+        for number, (name, item) in enumerate(value.items()):
+            if number:
+                self.write(", " if go else " ")
+            if go or self.flags.named:
+                self.write(name + ":")
+            self._value(item, verb, depth + 1)
+        self.write("}")
 
     def _bad(self, value: Any, verb: str) -> None:
         self._erroring = True
@@ -261,19 +269,12 @@ class _Printer:
 
     def _float(self, value: float, verb: str) -> None:
         flags = self.flags
-        if verb in "xX" and flags.precision is None and isfinite(value):
-            made = _hexadecimal(value)
-            self._pad(("+" if flags.plus and value >= 0 else "") + (
-                made.upper() if verb == "X" else made))  # fmt: skip
-            return
-        if verb not in "vgGeEfF":
+        if verb not in "bvgGeEfFxX":
             self._bad(value, verb)
             return
-        kind = {"v": "g", "F": "f"}.get(verb, verb)
-        precision = -1 if kind in "gG" else 6
-        if flags.precision is not None:
-            precision = flags.precision
-        made = decimal(value, kind, precision)
+        made = (
+            _binary(value, verb, flags.precision) if verb in "bxX" else self._decimal(value, verb)
+        )
         sign = made[0] if made[0] in "+-" else "+"
         made = made.lstrip("+-")
         if sign == "+" and flags.space and not flags.plus:
@@ -282,8 +283,9 @@ class _Printer:
             unsigned = made == "NaN" and not flags.space and not flags.plus
             self._pad(made if unsigned else sign + made, zero=False)
             return
-        if flags.sharp:
-            made = _sharpened(made, precision if kind in "gG" else 0)
+        if flags.sharp and verb not in "bxX":
+            digits = -1 if flags.precision is None else flags.precision
+            made = _sharpened(made, digits if verb in "vgG" else 0)
         if flags.plus or sign != "+":
             width = flags.width or 0
             if flags.zero and not flags.minus and width > len(made) + 1:
@@ -292,12 +294,42 @@ class _Printer:
         else:
             self._pad(made)
 
+    def _decimal(self, value: float, verb: str) -> str:
+        kind = {"v": "g", "F": "f"}.get(verb, verb)
+        precision = self.flags.precision
+        if precision is None:
+            precision = -1 if kind in "gG" else 6
+        return decimal(value, kind, precision)
 
-def _hexadecimal(value: float) -> str:
-    """0x1.8p+00."""
-    mantissa, _, exponent = value.hex().partition("p")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{mantissa}p{exponent[0]}{exponent[1:]:0>2}"
+
+def _binary(value: float, verb: str, precision: int | None) -> str:
+    """%x, 0x1.8p+00, and %b, 6755399441055744p-52."""
+    if not isfinite(value):
+        return decimal(value)
+    if verb == "b":
+        mantissa, power = frexp(value)
+        return f"{int(mantissa * (1 << 53))}p{power - 53:+d}" if value else "0p-1074"
+    whole, _, exponent = value.hex().lstrip("-").partition("p")
+    power = int(exponent)
+    digits = whole[2:].replace(".", "").ljust(14, "0")
+    if precision is None:
+        digits = digits[0] + digits[1:].rstrip("0")
+    elif precision < 13:
+        # Half to even, as IEEE 754 has it.
+        dropped = 4 * (13 - precision)
+        mantissa = int(digits[:14], 16)
+        half, rest = 1 << (dropped - 1), mantissa & ((1 << dropped) - 1)
+        mantissa = (mantissa >> dropped) + (rest > half)
+        mantissa += rest == half and mantissa & 1
+        digits = f"{mantissa:x}"
+        if digits[0] == "2":
+            digits, power = "1" + "0" * precision, power + 1
+    else:
+        digits = digits.ljust(precision + 1, "0")
+    point = "." if len(digits) > 1 else ""
+    made = f"0x{digits[0]}{point}{digits[1:]}p{'-' if power < 0 else '+'}{abs(power):02d}"
+    sign = "-" if copysign(1, value) < 0 else ""
+    return sign + (made.upper() if verb == "X" else made)
 
 
 def _rune(value: int) -> str:
@@ -319,154 +351,3 @@ def _sharpened(made: str, digits: int) -> str:
             digits -= 1
         number += "."
     return number + "0" * max(0, digits) + mark + exponent
-
-
-class _Format:
-    """One Sprintf."""
-
-    def __init__(self, form: str, values: tuple[Any, ...]) -> None:
-        self._form = form
-        self._values = values
-        self._at = 0
-        self._number = 0
-        self._reordered = False
-        self._good = True
-        self._indexed = False
-        self._print = _Printer()
-
-    def run(self) -> str:
-        form, write = self._form, self._print.write
-        while self._at < len(form):
-            start = form.find("%", self._at)
-            if start < 0:
-                start = len(form)
-            if start > self._at:
-                write(form[self._at : start])
-            if start == len(form):
-                break
-            self._at = start + 1
-            if not self._verb():
-                break
-        if not self._reordered and self._number < len(self._values):
-            self._extra()
-        return "".join(self._print.out)
-
-    def _extra(self) -> None:
-        self._print.flags = _Flags()
-        self._print.write("%!(EXTRA ")
-        for number, value in enumerate(self._values[self._number :]):
-            if number:
-                self._print.write(", ")
-            if value is None:
-                self._print.write("<nil>")
-            else:
-                self._print.write(f"{type_of(value)}=")
-                self._print.argument(value, "v")
-        self._print.write(")")
-
-    def _verb(self) -> bool:
-        """Format one verb. False at the end of the format."""
-        form, flags = self._form, _Flags()
-        self._print.flags = flags
-        self._good, self._indexed = True, False
-        names = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
-        while self._at < len(form) and form[self._at] in names:
-            setattr(flags, names[form[self._at]], True)
-            self._at += 1
-        self._index()
-        self._width(flags)
-        self._precision(flags)
-        if not self._indexed:
-            self._index()
-        if self._at >= len(form):
-            self._print.write("%!(NOVERB)")
-            return False
-        verb = form[self._at]
-        self._at += 1
-        if verb == "%":
-            self._print.write("%")
-        elif not self._good:
-            self._print.write(f"%!{verb}(BADINDEX)")
-        elif self._number >= len(self._values):
-            self._print.write(f"%!{verb}(MISSING)")
-        else:
-            if verb in "vw":
-                flags.go, flags.sharp, flags.plus = flags.sharp, False, False
-            self._print.argument(self._values[self._number], verb)
-            self._number += 1
-        return True
-
-    def _width(self, flags: _Flags) -> None:
-        if self._peek() == "*":
-            self._at += 1
-            width = self._star()
-            if width is None:
-                self._print.write("%!(BADWIDTH)")
-            elif width < 0:
-                width, flags.minus, flags.zero = -width, True, False
-            flags.width = width
-            self._indexed = False
-            return
-        flags.width = self._digits()
-        if self._indexed and flags.width is not None:
-            self._good = False
-
-    def _precision(self, flags: _Flags) -> None:
-        if self._at + 1 >= len(self._form) or self._peek() != ".":
-            return
-        self._at += 1
-        if self._indexed:
-            self._good = False
-        self._index()
-        if self._peek() == "*":
-            self._at += 1
-            precision = self._star()
-            if precision is not None and precision < 0:
-                precision = None
-            if precision is None:
-                self._print.write("%!(BADPREC)")
-            flags.precision = precision
-            self._indexed = False
-        else:
-            flags.precision = self._digits() or 0
-
-    def _peek(self) -> str:
-        return self._form[self._at : self._at + 1]
-
-    def _digits(self) -> int | None:
-        start = self._at
-        while self._peek() and self._peek() in "0123456789":
-            if int(self._form[start : self._at] or 0) > _WIDEST:
-                self._at = len(self._form)
-                return None
-            self._at += 1
-        return int(self._form[start : self._at]) if self._at > start else None
-
-    def _star(self) -> int | None:
-        if self._number >= len(self._values):
-            return None
-        value = self._values[self._number]
-        self._number += 1
-        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _WIDEST:
-            return None
-        return int(value)
-
-    def _index(self) -> None:
-        """Read an explicit index, [3]."""
-        self._indexed = False
-        if self._peek() != "[":
-            return
-        self._reordered = True
-        end = self._form.find("]", self._at)
-        if end < 0:
-            self._good = False
-            self._at += 1
-            return
-        inside = self._form[self._at + 1 : end]
-        self._at = end + 1
-        if inside.isascii() and inside.isdigit() and len(inside) < 8:
-            self._indexed = True
-            if 0 < int(inside) <= len(self._values):
-                self._number = int(inside) - 1
-                return
-        self._good = False

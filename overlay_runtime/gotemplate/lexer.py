@@ -14,7 +14,7 @@ _COMMENT = re.compile(r"/\*")
 _CLOSE = re.compile(r"([ \t\r\n]-)?}}")
 _TOKEN = re.compile(
     r"""
-    (?P<space>[ \t\r\n]+)
+    (?P<space>[ \t\r\n]+?(?=[ \t\r\n]-}})|[ \t\r\n]+)
   | (?P<string>"(?:[^"\\\n]|\\.)*")
   | (?P<raw>`[^`]*`)
   | (?P<char>'(?:[^'\\\n]|\\[^\n][0-7a-fA-F]*)')
@@ -120,4 +120,4 @@ def _unexpected(template: str, at: int) -> str:
     opened = {"'": "unterminated character constant", '"': "unterminated quoted string",
               "`": "unterminated raw quoted string"}  # fmt: skip
     char = template[at]
-    return opened.get(char, f"unexpected {char!r} in an action")
+    return opened.get(char, f'unexpected "{char}" in command')

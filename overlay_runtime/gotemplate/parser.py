@@ -49,7 +49,10 @@ def parse(template: str, functions: Container[str]) -> Template:
 
     `functions`: the names that are known; as in Go, another one is an error of the parser.
     """
-    return _Parser(template, functions).template()
+    try:
+        return _Parser(template, functions).template()
+    except RecursionError:
+        raise TemplateError("nested too deeply", 1) from None
 
 
 class _Parser:

@@ -11,6 +11,7 @@ from overlay_runtime.gotemplate.values import (
     NilMap,
     Slice,
     StringMap,
+    Struct,
     Uint64,
     type_of,
 )
@@ -50,7 +51,7 @@ def accepted(value: Any, kind: str) -> Any:
 
 def _is(value: Any, kind: str) -> bool:
     if kind == "map":
-        return isinstance(value, dict) and not isinstance(value, StringMap)
+        return isinstance(value, dict) and not isinstance(value, StringMap | Struct)
     return type_of(value) == _NAMES.get(kind, kind)
 
 

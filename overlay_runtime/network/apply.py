@@ -31,13 +31,14 @@ def apply(paths: Paths) -> None:
 
 
 def _apply(paths: Paths) -> None:
+    # It would fall back from what was asked for before.
+    stop(WATCH, WATCH.replace(".timer", ".service"), wait=True)
     wanted = find_wanted(paths)
     asked = None if wanted is None else _asked(wanted, paths)
     save_asked(paths, asked)
     place(asked.bundle if asked else None, paths.root)
     tell_running(asked.bundle if asked else None)
     if asked is None:
-        stop(WATCH)
         if (paths.notices / f"{SUBJECT}.json").exists():
             tell(paths.notices, Notice(SUBJECT))
         return

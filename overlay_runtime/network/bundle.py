@@ -36,6 +36,8 @@ class Device:
     dhcp: bool = False
     member: bool = False
     """Of a bond or bridge: it has no addresses of its own."""
+    optional: bool = False
+    """Whether the host may do without it."""
 
     @property
     def files(self) -> tuple[str, str]:
@@ -67,7 +69,8 @@ class Bundle:
             "environment": dict(self.environment),
             "devices": [
                 {"name": one.name, "where": one.where, "static": one.static, "dhcp": one.dhcp,
-                 "member": one.member, "gateways": [str(gateway) for gateway in one.gateways]}
+                 "member": one.member, "optional": one.optional,
+                 "gateways": [str(gateway) for gateway in one.gateways]}
                 for one in self.devices
             ],
         }  # fmt: skip
@@ -84,7 +87,8 @@ def read_bundle(content: Mapping[str, Any]) -> Bundle:
     devices = tuple(
         Device(str(one["name"]), str(one["where"]),
                tuple(ipaddress.ip_address(gateway) for gateway in one["gateways"]),
-               bool(one["static"]), bool(one["dhcp"]), bool(one["member"]))
+               bool(one["static"]), bool(one["dhcp"]), bool(one["member"]),
+               bool(one.get("optional")))
         for one in content["devices"]
     )  # fmt: skip
     environment = {str(name): str(value) for name, value in dict(content["environment"]).items()}

@@ -78,9 +78,9 @@ def start(unit: str) -> None:
     _systemctl("start", "--no-block", unit)
 
 
-def stop(unit: str) -> None:
-    """Stop a unit, and don't wait for it."""
-    _systemctl("stop", "--no-block", unit)
+def stop(*units: str, wait: bool = False) -> None:
+    """Stop units, and perhaps wait until they have ended."""
+    _systemctl("stop", *(() if wait else ("--no-block",)), *units)
 
 
 def _ours(run: Path) -> list[Path]:

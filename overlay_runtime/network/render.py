@@ -104,6 +104,7 @@ def _device(document: Document, name: str, *, member: bool) -> Device:
         static=bool(definition.get("addresses")),
         dhcp=_is(definition.get("dhcp4"), _TRUE) or _is(definition.get("dhcp6"), _TRUE),
         member=member,
+        optional=_is(definition.get("optional"), _TRUE),
     )
 
 

@@ -26,6 +26,8 @@ class Verdict:
     proved: bool = False
     fault: str = ""
     note: str = ""
+    theirs: bool = False
+    """Whether a file of the operator's own configures it, and so nothing is known about ours."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,19 @@ def look(bundle: Bundle, *, in_effect: bool) -> Findings:
 def _judge(device: Device, bundle: Bundle, nics: Mapping[str, Nic], in_effect: bool) -> Verdict:
     text = bundle.files.get(f"{NETWORK_DIR}/{device.files[0]}", "")
     found = matching(text, nics)
+    if not found and device.optional:
+        return Verdict(device, note=f"`{device.name}` is not there")
     if not found:
         return Verdict(device, fault=f"{device.where}: no NIC of this host is `{device.name}`; it "
                        f"has {', '.join(sorted(nics)) or 'none'}")  # fmt: skip
     others = [nic for nic in found if nic.network_file and PREFIX not in nic.network_file]
     if in_effect and len(others) == len(found):
-        return Verdict(device, proved=True, note=f"`{device.name}` is configured by "
+        return Verdict(device, proved=True, theirs=True, note=f"`{device.name}` is configured by "
                        f"{others[0].network_file}")  # fmt: skip
     wired = [nic for nic in found if nic.carrier]
     if not wired:
         fault = f"{device.where}: `{device.name}` has no link: is the cable plugged in?"
-        return Verdict(device, fault=fault if device.static else "")
+        return Verdict(device, fault=fault if device.static and not device.optional else "")
     for gateway in device.gateways:
         if not any(answers(nic.name, gateway, _own(text), _ASK_S) for nic in wired):
             return Verdict(device, fault=f"{device.where}: the gateway {gateway} does not answer "

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from overlay_runtime.config.load import fault_of
 from overlay_runtime.network.apply import WATCH, notice
 from overlay_runtime.network.besides import with_dhcp
 from overlay_runtime.network.bundle import Bundle
@@ -40,7 +41,15 @@ _LONGEST_HOLD_S = 3600.0
 
 
 def watch(paths: Paths) -> None:
-    """Look, and do what follows. Raises OSError if files can't be written."""
+    """Look, and do what follows. Never raises: what is in effect stays so."""
+    try:
+        _watch(paths)
+    except Exception as error:  # noqa: BLE001 # told by its place: its message may hold a secret
+        problem = error.strerror if isinstance(error, OSError) else fault_of(error)
+        log.error("the network can't be looked at: %s", problem)
+
+
+def _watch(paths: Paths) -> None:
     asked = load_asked(paths)
     if asked is None:
         stop(WATCH)
@@ -79,7 +88,8 @@ def _answers_again(asked: Asked) -> bool:
 
 
 def _proved(asked: Asked, found: Findings, paths: Paths) -> None:
-    if not asked.fallback and not asked.partial:
+    theirs = any(one.theirs for one in found.verdicts)
+    if not (asked.fallback or asked.partial or theirs):
         save_good(paths, asked.bundle)
     notes = (*asked.notes, *(one.note for one in found.verdicts if one.note))
     asked = dataclasses.replace(asked, notes=notes, looked=True)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import TYPE_CHECKING
 
-from overlay_runtime.gotemplate.render import TemplateError, render
 from overlay_runtime.identity import in_container
-from overlay_runtime.stages.host import Host
 from overlay_runtime.stages.model import Source
 from overlay_runtime.stages.tree import Tree
+
+if TYPE_CHECKING:  # gather needs none of it, and is to be quick
+    from overlay_runtime.stages.host import Host
 
 _MOST = 1 << 20
 _LIMIT_S = 15.0
@@ -42,6 +44,8 @@ def config_source(host: Host, group: int, limit: float) -> tuple[Source | None, 
     uri = config_uri(host.tree)
     if not uri:
         return None, ""
+    from overlay_runtime.gotemplate.render import TemplateError, render
+
     what = "the configuration that the kernel's command line names"
     try:
         if "{{" in uri:

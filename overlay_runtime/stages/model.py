@@ -14,12 +14,12 @@ class Source:
     """A file with stages."""
 
     name: str
-    """As messages show it, and as Kairos calls its steps: /oem/10.yaml, /oem/95_userdata.yaml."""
+    """As messages show it, and, without other names, as Kairos calls its steps: /oem/10.yaml."""
     text: str = field(repr=False)
     group: int
     """Files of one group (a directory) are ordered with each other, groups one after the other."""
     aliases: tuple[str, ...] = ()
-    """Other names by which `after` may call it."""
+    """By which `after` calls it instead: Kairos keeps user-data by a name of its own."""
     user_data: bool = False
     """Whether cloud-init has this file already."""
     volume: bool = False

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from overlay_runtime.stages.model import Step, shown_name
 
+IMPLIED = frozenset(("boot", "initramfs", "network"))
+"""Stages to which Kairos adds a step for the keys of a #cloud-config file."""
+
 
 @dataclass
 class Plan:

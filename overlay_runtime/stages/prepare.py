@@ -7,14 +7,17 @@ cloud-init as vendor-data, which user-data overrides: the stage runner never act
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from overlay_runtime.config.document import Value
 from overlay_runtime.config.load import fault_of
+from overlay_runtime.config.sources import meta_data
 from overlay_runtime.files import write_atomic
 from overlay_runtime.notices import Notice, tell
 from overlay_runtime.paths import Paths
@@ -37,7 +40,7 @@ _CLOUD_INIT = frozenset(key.name for key in cloud.KEYS)
 _HEADER = b"#cloud-config\n"
 
 
-def prepare(root: str, paths: Paths) -> None:
+def prepare(root: str, paths: Paths, identity: str | None = None) -> None:
     """Write the names of the stages, and vendor-data. Never raises: a boot must go on."""
     try:
         tree = Tree(Path(root))
@@ -51,7 +54,7 @@ def prepare(root: str, paths: Paths) -> None:
             paths.notices,
             Notice("stages", tuple(f"stages: {text}" for text in documents.problems[:20])),
         )
-        _vendor_data(Path(root), documents)
+        _vendor_data(Path(root), documents, identity)
     except Exception as error:  # noqa: BLE001 # told by its place: its message may hold a secret
         log.error("stages can't be prepared: %s", fault_of(error))
 
@@ -65,7 +68,7 @@ def _write_names(names: set[str], paths: Paths) -> None:
             (paths.stages / name).touch()
 
 
-def _vendor_data(root: Path, documents: Documents) -> None:
+def _vendor_data(root: Path, documents: Documents, identity: str | None) -> None:
     keys: dict[str, Any] = {}
     for _, source, top in documents.read:
         if not source.user_data and is_cloud_config(source.text):
@@ -73,12 +76,33 @@ def _vendor_data(root: Path, documents: Documents) -> None:
                 if name in _CLOUD_INIT and entry.value.data is not None:
                     _merge(keys, name, _plain(entry.value))
     seed = root / _SEED
-    if not keys or not seed.is_dir():
+    if not keys:
         return
     ours = _HEADER + json.dumps(keys).encode(errors="replace") + b"\n"  # JSON is YAML
+    _name_instance(root, seed, ours, identity)
     place = seed / "vendor-data"
     theirs = place.read_bytes() if place.exists() else b""
     write_atomic(place, _both(ours, theirs) if theirs.strip() else ours, 0o600, sync=False)
+
+
+def _name_instance(root: Path, seed: Path, ours: bytes, identity: str | None) -> None:
+    """Make the seed, where there is no user-data; and let the instance be another one when these
+    keys change, or cloud-init would not act on them again. The volume's own meta-data stays."""
+    place = seed / "meta-data"
+    if not seed.is_dir():
+        seed.mkdir(mode=0o700, parents=True)
+        write_atomic(seed / "user-data", _HEADER + b"{}\n", 0o600, sync=False)
+        write_atomic(place, meta_data(root, ours, identity), 0o600, sync=False)
+        return
+    try:
+        meta = json.loads(place.read_bytes())
+    except (OSError, ValueError):
+        return
+    instance = meta.get("instance-id") if isinstance(meta, dict) else None
+    if isinstance(instance, str) and re.fullmatch(r"edge-[^-]+-[0-9a-f]{12}", instance):
+        named = f"{instance}-{hashlib.sha256(ours).hexdigest()[:12]}"
+        text = json.dumps({**meta, "instance-id": named})
+        write_atomic(place, text.encode() + b"\n", 0o600, sync=False)
 
 
 def _merge(keys: dict[str, Any], name: str, value: Any) -> None:

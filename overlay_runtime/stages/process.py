@@ -11,11 +11,14 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _MOST = 1 << 16
 """Bytes of output that are kept: the last ones."""
+_LOOK_S = 0.1
 _GRACE_S = 3.0
 """Between SIGTERM and SIGKILL."""
+_JOURNAL = Path("/run/systemd/journal/stdout")
 _NOT_FOR_COMMANDS = ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
                      "LISTEN_FDS", "LISTEN_PID", "PYTHONPATH")  # fmt: skip
 
@@ -75,7 +78,11 @@ def run_process(words: Sequence[str], limit: float, environment: Mapping[str, st
     assert child.stdout is not None
     with child.stdout as pipe:
         output = bytearray()
-        ended = _follow(child, pipe.fileno(), output, time.monotonic() + limit)
+        try:
+            ended = _follow(child, pipe.fileno(), output, time.monotonic() + limit)
+        except BaseException:  # the stage's time is over, or Ctrl-C: nothing is left behind
+            _end(child, pipe.fileno(), output)
+            raise
         if not ended:
             _end(child, pipe.fileno(), output)
         elif not _drain(pipe.fileno(), output):
@@ -91,19 +98,23 @@ def _follow(child: subprocess.Popen[bytes], pipe: int, output: bytearray, until:
     os.set_blocking(pipe, False)
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    descriptor = os.pidfd_open(child.pid)
-    try:
+    descriptor, longest = -1, _LOOK_S
+    with contextlib.suppress(OSError):  # a kernel, or a sandbox, without it: look now and then
+        descriptor = os.pidfd_open(child.pid)
         poll.register(descriptor, select.POLLIN)
+        longest = until
+    try:
         while child.poll() is None:
             left = until - time.monotonic()
             if left <= 0:
                 return False
-            ready = [number for number, _ in poll.poll(left * 1000)]
+            ready = [number for number, _ in poll.poll(min(left, longest) * 1000)]
             if pipe in ready and _drain(pipe, output, once=True):
                 poll.unregister(pipe)
         return True
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _drain(pipe: int, output: bytearray, *, once: bool = False) -> bool:
@@ -137,7 +148,7 @@ def _hand_over(pipe: int) -> None:
     """Let the journal have what background children say from now on: a closed pipe would end them
     (SIGPIPE)."""
     cat = shutil.which("cat")
-    journal = shutil.which("systemd-cat")
+    journal = shutil.which("systemd-cat") if _JOURNAL.exists() else None
     if cat is None:
         return
     words = [journal, "-t", "edge-overlay-stage", cat] if journal else [cat]

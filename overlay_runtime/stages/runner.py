@@ -47,10 +47,10 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
-        """Return all that went wrong, the steps' failures first."""
+        """Return all that went wrong: what failed, what was not run, and the rest."""
         failures = [
             f"stage {self.stage}: {outcome.shown}: {failure}"
-            for outcome in self.outcomes
+            for outcome in sorted(self.outcomes, key=lambda one: one.state == "not run")
             for failure in outcome.failures
         ]
         return failures + [f"stage {self.stage}: {problem}" for problem in self.problems]

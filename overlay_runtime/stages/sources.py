@@ -11,16 +11,18 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from overlay_runtime.config.document import Value, read_document
 from overlay_runtime.config.load import decode_text
+from overlay_runtime.config.sources import CIDATA
 from overlay_runtime.errors import ConfigError, Position
 from overlay_runtime.identity import in_container
 from overlay_runtime.paths import Paths
 from overlay_runtime.stages.decode import Wrong, decode
 from overlay_runtime.stages.model import Source, Step
-from overlay_runtime.stages.order import step_names
+from overlay_runtime.stages.order import IMPLIED, step_names
 from overlay_runtime.stages.tree import Tree
 from overlay_runtime.userdata.lookup import child, entries, items, text
 from overlay_runtime.userdata.stages import STEP
@@ -28,16 +30,12 @@ from overlay_runtime.userdata.stages import STEP
 DIRECTORIES = ("/system/oem", "/oem", "/usr/local/cloud-config")
 """Where Kairos looks for stages (kairos-agent, GetCloudInitPaths)."""
 
-USER_DATA = "/oem/95_userdata.yaml"
-"""What Kairos makes of user-data: its steps are called after it."""
-_INSTALLED = "/oem/90_custom.yaml"
-"""What Kairos makes of it when it installs."""
+USER_DATA = ("/oem/95_userdata.yaml", "/oem/90_custom.yaml")
+"""As what Kairos keeps user-data, found and installed: its steps are called after it."""
+
 
 OUR_OWN = "/system/oem/10_edge-overlay.yaml"
 """For Kairos images. With the Debian base a udev rule does the same, earlier and without Python."""
-
-_IMPLIED = frozenset(("boot", "initramfs", "network"))
-"""Stages to which Kairos adds a step for the keys of a #cloud-config file."""
 
 
 @dataclass
@@ -66,11 +64,11 @@ def find_sources(paths: Paths, tree: Tree) -> Sources:
                 _add(found, path, lambda path=path: tree.read(path), group=group)
     last = len(DIRECTORIES)
     if paths.embedded.is_file():
-        _add(found, USER_DATA, paths.embedded.read_bytes, group=last, aliases=(_INSTALLED,),
+        _add(found, str(paths.embedded), paths.embedded.read_bytes, group=last, aliases=USER_DATA,
              user_data=True)  # fmt: skip
     volume = paths.volume / "user-data"
     if volume.is_file():
-        _add(found, USER_DATA, volume.read_bytes, group=last, aliases=(_INSTALLED,),
+        _add(found, CIDATA, volume.read_bytes, group=last, aliases=USER_DATA,
              user_data=True, volume=True)  # fmt: skip
     return found
 
@@ -116,6 +114,15 @@ def is_cloud_config(content: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=64)
+def _read(content: str, name: str) -> Value | ConfigError:
+    """Parse a file once for all stages of a run; a bad one too."""
+    try:
+        return read_document(content, name)
+    except ConfigError as error:
+        return error
+
+
 class Documents:
     """Parses each file once, whatever the number of stages."""
 
@@ -125,10 +132,9 @@ class Documents:
         """What is wrong about whole files."""
         self.read: list[tuple[int, Source, Value]] = []
         for number, source in enumerate(sources.files):
-            try:
-                top = read_document(source.text, source.name)
-            except ConfigError as error:
-                self.problems += [problem.render() for problem in error.problems]
+            top = _read(source.text, source.name)
+            if isinstance(top, ConfigError):
+                self.problems += [problem.render() for problem in top.problems]
                 continue
             stages = child(top, "stages")
             if (
@@ -174,10 +180,11 @@ class Documents:
 def _steps(stage: str, file: int, source: Source, top: Value, found: Steps) -> Iterator[Step]:
     listed = items(child(top, "stages", stage))
     own = text(child(top, "name"))
-    implied = stage in _IMPLIED and is_cloud_config(source.text)
+    implied = stage in IMPLIED and is_cloud_config(source.text)
     # Kairos drops a #cloud-config file's own name.
-    roots = [source.name, own] if implied or is_cloud_config(source.text) else [own, source.name]
-    roots = [root for root in (*roots, *source.aliases) if root]
+    called_by = source.aliases or (source.name,)
+    roots = [*called_by, own] if is_cloud_config(source.text) else [own, *called_by]
+    roots = [root for root in roots if root]
     names = [text(child(step, "name")) for step in listed]
     called = step_names(roots, names, implied)
     for number, value in enumerate(listed):

@@ -21,8 +21,10 @@ _MOST_LINKS = 40  # as the kernel: path_resolution(7)
 class Tree:
     """The files of a host whose root directory is `root`. Methods raise OSError and ValueError."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, scratch: str = "/run") -> None:
+        """`scratch`: where temporary files lie, below the root."""
         self.root = root
+        self.scratch = scratch
 
     def real(self, path: str, *, follow: bool = True) -> Path:
         """Return where `path` lies, free of links; what isn't there is taken as it is written.
@@ -154,13 +156,13 @@ class Tree:
 
     @contextmanager
     def temporary(self, data: bytes, mode: int) -> Iterator[str]:
-        """A file below /run for the block's time; its path as commands see it."""
-        self.make_directories("/run")
-        descriptor, name = tempfile.mkstemp(prefix="edge-overlay-", dir=self.real("/run"))
+        """A file for the block's time; its path as commands see it."""
+        self.make_directories(self.scratch)
+        descriptor, name = tempfile.mkstemp(prefix="edge-overlay-", dir=self.real(self.scratch))
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 os.fchmod(file.fileno(), mode)
-            yield f"/run/{Path(name).name}"
+            yield f"{self.scratch}/{Path(name).name}"
         finally:
             Path(name).unlink(missing_ok=True)

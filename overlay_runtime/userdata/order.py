@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from overlay_runtime.config.document import Value
+from overlay_runtime.stages.order import IMPLIED
+from overlay_runtime.stages.order import step_names as names_for_after
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, items, text
@@ -28,8 +30,11 @@ def step_names(steps: Sequence[Value]) -> list[str]:
 def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Finding]:
     """Yield what is wrong about the `after` keys of one stage."""
     names = step_names(steps)
-    roots = (file,) if file else INSTALLED_AS
-    number_of = {f"{root}.{name}": n for root in roots for n, name in enumerate(names)}
+    # Kairos drops the `name` of a #cloud-config file; the stage runner knows it.
+    roots = (*INSTALLED_AS, file) if file else INSTALLED_AS
+    written = [text(child(step, "name")) for step in steps]
+    called = names_for_after(roots, written, implied=stage in IMPLIED)
+    number_of = {name: n for n, all_names in enumerate(called) for name in all_names}
     waits: dict[int, list[int]] = {}
     for number, step in enumerate(steps):
         told = [item for item in items(child(step, "after")) if child(item, "name") is not None]
@@ -39,7 +44,7 @@ def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Findi
             if text(name) in number_of:
                 waits.setdefault(number, []).append(number_of[text(name)])
             else:
-                yield _missing(stage, name, names, file)
+                yield _missing(stage, name, names)
         if not told and number:
             waits.setdefault(number, []).append(number - 1)
     cycle = _cycle(waits)
@@ -50,12 +55,14 @@ def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Findi
                       "remove one of the `after` keys")  # fmt: skip
 
 
-def _missing(stage: str, name: Value, names: Sequence[str], file: str) -> Finding:
+def _missing(stage: str, name: Value, names: Sequence[str]) -> Finding:
     wanted = text(name)
     remedy = f"use the stage `{stage}.before` or `{stage}.after` to order files"
     if wanted in names:
-        root = file or "FILE"
-        remedy = f"write {root}.{wanted}" + ("" if file else ", and `name: FILE` at the top")
+        remedy = (
+            f"write {INSTALLED_AS[0]}.{wanted}, Kairos's name for it until it is installed; "
+            "steps run as they are listed anyway"
+        )
     return Finding(rules.AFTER, name.position, f"`after`: no step {wanted[:60]!r} in the stage "
                    f"`{stage}` of this file", "a step's full name", remedy)  # fmt: skip
 

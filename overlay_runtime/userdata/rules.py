@@ -36,6 +36,8 @@ CYCLE = Rule("cycle", _E, "Steps that wait for each other.")
 TEMPLATE = Rule("template", _E, "A Go template that doesn't parse: Kairos leaves it as it is.")
 NO_VALUE = Rule("template-value", _W, "A template with a key that Kairos doesn't have: it renders "
                 "`<no value>`.")  # fmt: skip
+NOT_ON_DEBIAN = Rule("template-function", _W, "A function of templates that is not there on Debian "
+                     "hosts: a template with it is left as it is.")  # fmt: skip
 REGEX = Rule("regex", _E, "A regular expression that can't be read: the step never runs.")
 TOO_EARLY = Rule("too-early", _W, "A step that needs a network before there is one.")
 PLACEHOLDER = Rule("placeholder", _E, "A placeholder that was not filled in.")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from overlay_runtime.config.document import Entry, Value
 from overlay_runtime.errors import Position
 from overlay_runtime.gotemplate.lexer import TemplateError
-from overlay_runtime.gotemplate.names import ALL
+from overlay_runtime.gotemplate.names import ALL, UNAVAILABLE
 from overlay_runtime.gotemplate.parser import parse
 from overlay_runtime.gotemplate.tree import (
     Branch,
     Call,
     Chain,
     Dot,
+    Function,
     Node,
     Operand,
     Output,
@@ -138,6 +139,11 @@ def check_template(value: Value, known: frozenset[str]) -> Iterator[Finding]:
                       "write {{ \"{{\" }} where two braces are meant")  # fmt: skip
         return
     nodes = [*parsed.nodes, *(n for defined in parsed.defined.values() for n in defined)]
+    for line, name in _functions(nodes):
+        if name in UNAVAILABLE:
+            yield Finding(rules.NOT_ON_DEBIAN, _line(value, line), f"the template function "
+                          f"`{name}` is not there on Debian hosts", "", "the template would be "
+                          "left as it is: make the value before, and write it here")  # fmt: skip
     for line, path in _fields(nodes):
         if path[0] not in known:
             yield Finding(rules.NO_VALUE, _line(value, line), f"the template's `.{path[0][:40]}` "
@@ -157,35 +163,48 @@ def _line(value: Value, line: int) -> Position:
     return Position(at.file, at.line + line, 1) if value.quoted and "\n" in value.written else at
 
 
-def _fields(nodes: list[Node] | tuple[Node, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _fields(nodes: Iterable[Node]) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the line and the path of every field of the data itself: not below `with` and `range`,
     where the dot is something else."""
     for node in nodes:
-        if isinstance(node, Output):
-            yield from _of_pipeline(node.pipeline)
-        elif isinstance(node, Branch):
+        if isinstance(node, Branch):
             yield from _of_pipeline(node.pipeline)
             if node.kind == "if":
                 yield from _fields(node.then)
             yield from _fields(node.otherwise)
-        elif isinstance(node, Call) and node.pipeline:
+        elif isinstance(node, Output | Call) and node.pipeline:
             yield from _of_pipeline(node.pipeline)
 
 
 def _of_pipeline(pipeline: Pipeline) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for operand, line in _operands(pipeline):
+        if isinstance(operand, Chain) and (
+            isinstance(operand.start, Dot) or operand.start == Variable("$")
+        ):
+            yield line, operand.fields
+
+
+def _functions(nodes: Iterable[Node]) -> Iterator[tuple[int, str]]:
+    """Yield the line and the name of every function, wherever it is called."""
+    for node in nodes:
+        if isinstance(node, Branch):
+            yield from _functions((*node.then, *node.otherwise))
+        if isinstance(node, Output | Branch | Call) and node.pipeline:
+            for operand, line in _operands(node.pipeline):
+                if isinstance(operand, Function):
+                    yield line, operand.name
+
+
+def _operands(pipeline: Pipeline) -> Iterator[tuple[Operand, int]]:
+    """Yield every operand and its line: those in parentheses, and what fields are taken of, too."""
     for command in pipeline.commands:
         for operand in command:
-            yield from _of_operand(operand, pipeline.line)
-
-
-def _of_operand(operand: Operand, line: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-    if isinstance(operand, Pipeline):
-        yield from _of_pipeline(operand)
-    elif isinstance(operand, Chain):
-        if isinstance(operand.start, Dot) or operand.start == Variable("$"):
-            yield line, operand.fields
-        else:
-            yield from _of_operand(operand.start, line)
+            yield operand, pipeline.line
+            inner = operand.start if isinstance(operand, Chain) else operand
+            if isinstance(inner, Pipeline):
+                yield from _operands(inner)
+            elif inner is not operand:
+                yield inner, pipeline.line
 
 
 def _commands(step: Value) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """User-data by the hundred thousand: `python -m tests.fuzz.documents [RUNS] [SEED]`.
 
-Good files are mutated by line, word and character; no finding, no report of it may fail or take
-long.
+Good files are mutated by line, word and character; no finding, no report of it, and no run of its
+stages may fail or take long.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from builder.validate.report import FORMATS, render
 from overlay_runtime.userdata import netconfig
 from overlay_runtime.userdata.check import findings
+from tests.fuzz import stages
 
 _ROOT = Path(__file__).parents[2]
 _LONGEST_S = 2.0
@@ -122,10 +123,16 @@ def mutated(chance: random.Random, seeds: list[str]) -> str:
 
 def main(runs: int, seed: int) -> None:
     """Run; an exception ends the process, with the file that caused it."""
+    with stages.stages() as host:
+        _run(runs, seed, host)
+
+
+def _run(runs: int, seed: int, host: stages.Stages) -> None:
     chance = random.Random(seed)
     seeds = [
         _WHOLE,
         _NETWORK_CONFIG,
+        stages.SEED,
         *(path.read_text() for path in (_ROOT / "examples").glob("user-data*.yaml")),
     ]
     began, slowest, count, said = time.monotonic(), 0.0, 0, 0
@@ -136,18 +143,20 @@ def main(runs: int, seed: int) -> None:
             found = findings(text, "user-data") + netconfig.findings(text, "network-config")
             for form in FORMATS:
                 render(found, form)
+            host.run(text)
+            took = time.process_time() - started
+            assert took < _LONGEST_S, f"{took:.1f} s"
         except BaseException:
             Path("build").mkdir(exist_ok=True)
             Path("build/failing-user-data.yaml").write_text(text, errors="surrogatepass")
             print("failed with build/failing-user-data.yaml", file=sys.stderr)
             raise
-        took = time.process_time() - started
         slowest, said = max(slowest, took), said + len(found)
-        assert took < _LONGEST_S, f"{took:.1f} s"
         if count % max(1, runs // 5) == 0:
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             print(f"documents: {count} in {time.monotonic() - began:.0f} s, {said} findings, "
-                  f"slowest {slowest * 1000:.0f} ms, RSS {memory} KiB", flush=True)  # fmt: skip
+                  f"slowest {slowest * 1000:.0f} ms, {host.steps} steps, {host.commands} commands, "
+                  f"RSS {memory} KiB", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ UNITS = REPOSITORY / "image-templates/edge/usr/lib/systemd/system"
     "unit",
     [
         "edge-overlay",
+        "edge-overlay-check",
         "edge-overlay-gather",
         "edge-overlay-network",
         "edge-overlay-network-watch",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from builder.templates import TEMPLATES
 from tests.kairos import images
 from tests.kairos.conftest import Miniature
 from tests.kairos.test_extension import PLACE, extension
-from tests.site import REPOSITORY
+from tests.yip.conftest import yip
 
-__all__ = ["extension"]  # a fixture
+__all__ = ["extension", "yip"]  # fixtures
 
 pytestmark = [pytest.mark.kairos, pytest.mark.timeout(900)]
 
@@ -41,20 +40,6 @@ stages:
           all="${PERSISTENT_STATE_PATHS} ${CUSTOM_BIND_MOUNTS}"
           echo "PERSISTENT_STATE_PATHS=\\"$all\\"" >> /run/cos/cos-layout.env
 """
-
-
-@pytest.fixture(scope="module")
-def yip(place: Path) -> Path:
-    """The real yip, run over directories."""
-    program = place / "yip-run"
-    subprocess.run(
-        ["go", "build", "-o", program, "."],
-        cwd=REPOSITORY / "tests/yip/run",
-        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOSUMDB": "off"},
-        check=True,
-        timeout=600,
-    )
-    return program
 
 
 @pytest.fixture

@@ -66,7 +66,8 @@ def edge(hosts: tuple[Host, Host], wire: Router) -> Host:
     one, _ = hosts
     one.run(
         "systemctl stop edge-overlay-network-watch.timer edge-overlay-network-watch.service;"
-        "rm -rf /var/lib/edge-overlay/network /etc/systemd/network/*; "
+        "rm -rf /var/lib/edge-overlay/network /etc/systemd/network/* /etc/netplan/* "
+        "/run/systemd/network/10-netplan*; "
         "for nic in lan0 spare; do ip address flush dev $nic scope global; done"
     )
     return one
@@ -236,6 +237,8 @@ def test_the_last_good_is_used_after_a_bad_one(edge: Host, site: Site) -> None:
 
 def test_a_silent_gateway_means_dhcp_besides_and_back(edge: Host, site: Site, wire: Router) -> None:
     describe(edge, site, block({"lan0": STATIC | {"gateway": "10.77.0.9"}}))
+    wait_until("its address", lambda: addresses(edge, "lan0") == {"10.77.0.25/24"}, _LIMIT_S)
+    edge.run("ip monitor address > /tmp/monitor & sleep 0.2")
     wait_until("DHCP besides", lambda: leased(edge, "lan0"), 120, evidence=edge.evidence)
     assert "10.77.0.25/24" in addresses(edge, "lan0"), "the static address stays"
     dhcp, dead = gateways(edge, "lan0")
@@ -252,6 +255,33 @@ def test_a_silent_gateway_means_dhcp_besides_and_back(edge: Host, site: Site, wi
     proved(edge)
     assert gateways(edge, "lan0") == [0]
     assert notice(edge)["problems"] == []
+    seen = edge.run("cat /tmp/monitor")
+    assert re.search(r"^\d+: lan0 +inet 10\.77\.0\.1", seen, re.MULTILINE), "it watched"
+    lost = re.findall(r"^Deleted.* inet6? (?:10\.77\.0\.25|fe80:)\S*", seen, re.MULTILINE)
+    assert lost == [], "what is in use stays, there and back"
+
+
+def test_the_last_good_is_used_while_no_dhcp_server_answers(
+    edge: Host, site: Site, wire: Router
+) -> None:
+    describe(edge, site, block({"lan0": STATIC}))
+    proved(edge)
+    wire.stop_dhcp()
+    edge.run("ip link set spare down")  # its lease would be a way out
+    try:
+        describe(edge, site, block({"lan0": {"type": "dhcp"}}))
+        wait_until("the last good", lambda: notice(edge)["details"]["in_effect"] == "last good",
+                   120)  # fmt: skip
+        wait_until("its address", lambda: addresses(edge, "lan0") == {"10.77.0.25/24"}, _LIMIT_S)
+        edge.run("edge-overlay network watch")
+        assert notice(edge)["details"]["in_effect"] == "last good"
+    finally:
+        wire.serve_dhcp()
+    wait_until("a lease besides", lambda: leased(edge, "lan0"), 60, evidence=edge.evidence)
+    edge.run("edge-overlay network watch")
+    wait_until("what was asked for", lambda: leased(edge, "lan0") and (
+        "10.77.0.25/24" not in addresses(edge, "lan0")), _LIMIT_S)  # fmt: skip
+    proved(edge)
 
 
 def test_the_last_good_is_used_while_a_new_gateway_is_silent(
@@ -278,6 +308,7 @@ def test_an_operators_file_wins(edge: Host, site: Site) -> None:
     wait_until("its address", lambda: addresses(edge, "lan0") == {"10.77.0.41/24"}, _LIMIT_S)
     proved(edge)
     assert any("my-lan.network" in one for one in notice(edge)["details"]["notes"])
+    assert edge.try_run(f"cat {GOOD}")[0] != 0, "nothing was proved about ours"
 
 
 def test_the_overlays_links_are_left_alone_by_every_pattern(edge: Host, site: Site) -> None:
@@ -296,6 +327,8 @@ WAYS = {
               "> /etc/systemd/network/50-static.network; networkctl reload",
     "networkctl edit": "printf '[Network]\\nAddress=10.77.0.52/24\\n' "
                        "| networkctl edit --stdin --drop-in=own.conf @lan0",
+    "netplan": "echo '{network: {version: 2, ethernets: {lan0: {addresses: [10.77.0.54/24]}}}}' "
+               "> /etc/netplan/own.yaml; systemctl daemon-reload; networkctl reload",
     "a console": "ip address add 10.77.0.53/24 dev lan0",
 }  # fmt: skip
 
@@ -308,7 +341,7 @@ def test_the_overlay_works_over_a_static_address_of_each_kind(
     describe(two, site, block({"lan0": STATIC | {"ipAddress": "10.77.0.60"}}))
     describe(edge, site, block({"lan0": STATIC} if way == "user-data" else {"lan0": {}}))
     edge.run(f"mkdir -p /etc/systemd/network; {WAYS[way]}")
-    number = {"user-data": 25, "a file": 51, "networkctl edit": 52, "a console": 53}[way]
+    number = dict(zip(WAYS, (25, 51, 52, 54, 53), strict=True))[way]
     wait_until("the address", lambda: f"10.77.0.{number}/24" in addresses(edge, "lan0"), _LIMIT_S)
 
     def overlay_address() -> Any:

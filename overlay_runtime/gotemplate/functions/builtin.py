@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote_plus
 
-from overlay_runtime.gotemplate.formatting import show, sprint, sprintf, sprintln
+from overlay_runtime.gotemplate.formatting import show, sprint, sprintln
 from overlay_runtime.gotemplate.functions.model import table
+from overlay_runtime.gotemplate.printf import sprintf
 from overlay_runtime.gotemplate.text import is_print
 from overlay_runtime.gotemplate.values import (
     NOTHING,
     GoError,
     StringMap,
+    Struct,
     Uint8,
     is_nil,
     kind_of,
@@ -103,7 +105,7 @@ def _indexed(item: Any, index: Any) -> Any:
             what = "string" if isinstance(item, str) else "slice"
             raise GoError(f"reflect: {what} index out of range")
         return Uint8(whole[at]) if isinstance(whole, bytes) else whole[at]
-    if isinstance(item, dict):
+    if isinstance(item, dict) and not isinstance(item, Struct):
         if index is None or index is NOTHING:
             raise GoError("value is nil; should be of type string")
         if not isinstance(index, str):
@@ -119,7 +121,7 @@ def _len(item: Any) -> int:
         raise GoError("reflect: call of reflect.Value.Type on zero Value")
     if isinstance(item, str):
         return len(raw(item))
-    if isinstance(item, list | dict):
+    if isinstance(item, list | dict) and not isinstance(item, Struct):
         return len(item)
     raise GoError(f"len of type {type_of(item)}")
 

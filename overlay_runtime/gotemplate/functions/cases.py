@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Callable
 from itertools import takewhile
 
 from overlay_runtime.gotemplate.functions.model import table
 from overlay_runtime.gotemplate.text import is_space, lower, title, upper
+
+_INVALID = re.compile("[\udc80-\udcff]")
 
 
 def _is_upper(char: str) -> bool:
@@ -192,15 +196,20 @@ def _joined(text: str, connector: str) -> str:
     return "".join(out)
 
 
+def _whole(call: Callable[[str], str]) -> Callable[[str], str]:
+    """Go's decoding of runes: a byte that is no UTF-8 becomes U+FFFD."""
+    return lambda text: call(_INVALID.sub("\ufffd", text))
+
+
 TABLE = table(
     {
-        "camelcase": ("string", _camelcase),
+        "camelcase": ("string", _whole(_camelcase)),
         "kebabcase": ("string", lambda text: _joined(text, "-")),
-        "lower": ("string", lambda text: "".join(map(lower, text))),
+        "lower": ("string", _whole(lambda text: "".join(map(lower, text)))),
         "snakecase": ("string", lambda text: _joined(text, "_")),
-        "swapcase": ("string", _swapcase),
-        "title": ("string", _title),
-        "untitle": ("string", _untitle),
-        "upper": ("string", lambda text: "".join(map(upper, text))),
+        "swapcase": ("string", _whole(_swapcase)),
+        "title": ("string", _whole(_title)),
+        "untitle": ("string", _whole(_untitle)),
+        "upper": ("string", _whole(lambda text: "".join(map(upper, text)))),
     }
 )

@@ -52,8 +52,13 @@ def _modified_or_not(by: str, value: Time) -> Time:
 
 
 def _ago(value: Any) -> str:
-    passed = now().nanoseconds - _time(value).nanoseconds
+    passed = _since(_time(value))
     return duration_text((abs(passed) + NANO // 2) // NANO * NANO * (1 if passed >= 0 else -1))
+
+
+def _since(value: Time) -> int:
+    """time.Since: 292 years at most."""
+    return max(-(1 << 63), min((1 << 63) - 1, now().nanoseconds - value.nanoseconds))
 
 
 def _duration(value: Any) -> str:
@@ -76,7 +81,7 @@ def _rounded(value: Any) -> str:
     elif isinstance(value, Int64):
         passed = int(value)
     elif isinstance(value, Time):
-        passed = now().nanoseconds - value.nanoseconds
+        passed = _since(value)
     for unit, name in _ROUNDED:
         if abs(passed) > unit:
             return f"{abs(passed) // unit}{name}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from overlay_runtime.gotemplate.formatting import show
 from overlay_runtime.gotemplate.functions.model import table
+from overlay_runtime.gotemplate.functions.versions import Version, parse
 from overlay_runtime.gotemplate.values import (
     GoError,
     NilMap,
@@ -127,6 +128,8 @@ def _copied(value: Any, depth: int = 0) -> Any:
         return Slice((_copied(item, depth + 1) for item in value), value.of, value.nil)
     if isinstance(value, list):
         return [_copied(item, depth + 1) for item in value]
+    if isinstance(value, Version):
+        return parse("0.0.0")  # copystructure leaves out what is not exported: all of it
     return value
 
 

@@ -52,12 +52,16 @@ def _where(data: bytes, plain: bytes, end: int, left: int, group: int) -> int:
     """The place that Go's error names, counted in the text with its line ends."""
     at = end
     if end == len(plain):
-        # The text ends within a group.
-        return end - left
+        # The text ends within a group. Go's base32 doesn't count line ends, its base64 does.
+        return (len(plain) if group == 8 else len(data)) - left
     if plain[end : end + 1] == b"=" and left in _LEFT[group] and left:
         padded = len(plain) - len(plain[end:].lstrip(b"="))
         wanted = end + group - left
         at = wanted if padded >= wanted else len(plain)
+        if group == 4 and padded < min(wanted, len(plain)):
+            at = end
+    if group == 8:
+        return at
     seen = 0
     for place, byte in enumerate(data):
         if byte in b"\r\n":

@@ -79,16 +79,18 @@ def _slice(values: Any, *indices: Any) -> Any:
 
 def _chunk(size: int, values: Any) -> Slice:
     there = _need(values, "Cannot chunk type {}")
-    if size == 0 and there:
+    if size == 0:
         raise GoError("runtime error: makeslice: len out of range")
-    count = floor((len(there) - 1) / size) + 1 if size else 0
-    if count < 0 or (count and size < 0):
+    count = floor((len(there) - 1) / size) + 1
+    if count < 0:
         raise GoError("runtime error: makeslice: len out of range")
     chunks = []
     for number in range(count):
         length = size
         if number == count - 1:
             length = int(fmod(len(there), size)) or size
+        if length < 0:
+            raise GoError("runtime error: makeslice: len out of range")
         chunks.append(there[number * size : number * size + length])
     return Slice(map(list, chunks), "[]interface {}")
 

@@ -47,7 +47,7 @@ def _without_zeros(text: str) -> str:
 
 def _parsed(text: str) -> int:
     """strconv.ParseInt with base 0; 0 where it fails."""
-    if not _INTEGER.fullmatch(text):
+    if len(text) > 200 or not _INTEGER.fullmatch(text):
         return 0
     plain = text.replace("_", "")
     digits = plain.lstrip("+-")
@@ -123,7 +123,7 @@ def _exactly(operation: Callable[[Decimal, Decimal], Decimal]) -> Callable[..., 
         made = _decimal(to_float(first))
         for value in values:
             made = operation(made, _decimal(to_float(value)))
-        return float(made)
+        return float(made) + 0.0  # a decimal has no negative zero
 
     return run
 
@@ -218,7 +218,7 @@ def _seq(*params: int) -> str:
 
 def _to_decimal(value: Any) -> Int64:
     text = sprint((value,))
-    if not re.fullmatch(r"[+-]?[0-7]+", text):
+    if len(text) > 200 or not re.fullmatch(r"[+-]?[0-7]+", text):
         return Int64(0)
     number = int(text, 8)
     return Int64(number if _LEAST <= number <= _MOST else 0)

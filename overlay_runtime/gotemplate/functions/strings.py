@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from overlay_runtime.gotemplate.formatting import show, sprintf
+from overlay_runtime.gotemplate.formatting import show
 from overlay_runtime.gotemplate.functions.model import table
+from overlay_runtime.gotemplate.printf import sprintf
 from overlay_runtime.gotemplate.text import is_space, quoted
 from overlay_runtime.gotemplate.values import GoError, Slice, StringMap, cooked, raw
 
-LONGEST = 4 << 20
+LONGEST = 1 << 20
 """Characters that one call may make."""
 _SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))

@@ -273,7 +273,7 @@ def _named(found: _Found, clock: tuple[int, int, int, int, int, int]) -> Time:
     offset = 0
     if found.zone_name.startswith("GMT") and len(found.zone_name) > 3:
         offset = int(found.zone_name[3:]) * 3600
-    return Time(utc.nanoseconds - offset * NANO, Zone(None, found.zone_name, offset))
+    return utc.inside(Zone(None, found.zone_name, offset))
 
 
 def _offset_of(name: str, seconds: int) -> int | None:

@@ -21,7 +21,7 @@ class Month(Enum):
     go_type = "time.Month"
 
     def text(self) -> str:
-        return MONTHS[self - 1]
+        return MONTHS[self - 1] if 1 <= self <= 12 else f"%!Month({int(self)})"
 
 
 class Weekday(Enum):
@@ -30,7 +30,7 @@ class Weekday(Enum):
     go_type = "time.Weekday"
 
     def text(self) -> str:
-        return WEEKDAYS[self]
+        return WEEKDAYS[self] if self <= 6 else f"%!Weekday({int(self)})"
 
 
 class Time(Object):

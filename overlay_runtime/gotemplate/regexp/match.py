@@ -22,8 +22,8 @@ from overlay_runtime.gotemplate.values import GoError
 
 _LONGEST = 20_000
 """Instructions of a program."""
-_MOST_STEPS = 3_000_000
-"""Of one search: some seconds."""
+_MOST_STEPS = 2_000_000
+"""Of one call: some seconds."""
 
 Caught = tuple[int, ...]
 """Start and end of the whole and of every group; -1: not there."""
@@ -119,10 +119,13 @@ class Regexp:
 
     # The machine
 
-    def search(self, text: str, start: int = 0) -> Caught | None:
-        """Return the leftmost match at or after `start`. Raises GoError if it takes too long."""
-        nothing = (-1,) * (2 * len(self.names))
+    def search(self, text: str) -> Caught | None:
+        """Return the leftmost match. Raises GoError if it takes too long."""
         self._steps = 0
+        return self._search(text, 0)
+
+    def _search(self, text: str, start: int) -> Caught | None:
+        nothing = (-1,) * (2 * len(self.names))
         threads: list[tuple[int, Caught]] = []
         best: Caught | None = None
         for at in range(start, len(text) + 1):
@@ -184,10 +187,11 @@ class Regexp:
 
     def every(self, text: str, most: int) -> Iterator[Caught]:
         """Yield the matches that FindAll has; `most` -1: all."""
+        self._steps = 0
         at, before, count = 0, -1, 0
         most = len(text) + 1 if most < 0 else most
         while count < most and at <= len(text):
-            caught = self.search(text, at)
+            caught = self._search(text, at)
             if caught is None:
                 return
             if caught[1] == at:
@@ -204,9 +208,10 @@ class Regexp:
     def replaced(self, text: str, by: str, literal: bool) -> str:
         """ReplaceAllString, or ReplaceAllLiteralString."""
         out: list[str] = []
+        self._steps = 0
         last = at = 0
         while at <= len(text):
-            caught = self.search(text, at)
+            caught = self._search(text, at)
             if caught is None:
                 break
             out.append(text[last : caught[0]])
@@ -240,14 +245,13 @@ class Regexp:
 
     def _group(self, name: str, text: str, caught: Caught) -> str:
         if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
-            number = int(name[:9])
-        elif name in self.names:
-            number = self.names.index(name)
+            numbers = [int(name[:9])]
         else:
-            return ""
-        if number >= len(self.names) or caught[2 * number] < 0:
-            return ""
-        return text[caught[2 * number] : caught[2 * number + 1]]
+            numbers = [at for at, known in enumerate(self.names) if known == name]
+        for number in numbers:
+            if number < len(self.names) and caught[2 * number] >= 0:
+                return text[caught[2 * number] : caught[2 * number + 1]]
+        return ""
 
     def split(self, text: str, most: int) -> list[str] | None:
         """Regexp.Split; None is Go's nil."""

@@ -62,6 +62,7 @@ class Repeat:
     least: int
     most: int | None
     greedy: bool
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ class Parser:
 
     def parse(self) -> Node:
         """Return the tree. Raises GoError."""
+        if any("\udc80" <= char <= "\udcff" for char in self._text):
+            raise error("invalid UTF-8", self._text)
         found = self._choice()
         if self._at < len(self._text):
             raise error("unexpected )", self._text)
@@ -156,8 +159,11 @@ class Parser:
                 parts[-1] = self._repeat(parts[-1], repeated)
                 repeated = start if repeated < 0 else repeated
                 continue
-            part = self._atom()
             repeated = -1
+            if self._next(2) == "\\Q":
+                parts += map(self._literal, self._quoted())
+                continue
+            part = self._atom()
             if part is not None:
                 parts.append(part)
         return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
@@ -203,7 +209,10 @@ class Parser:
             greedy = not greedy
         if repeated >= 0:
             raise error("invalid nested repetition operator", self._text[repeated : self._at])
-        return Repeat(part, least, most, greedy)
+        made = Repeat(part, least, most, greedy, counted is not None)
+        if counted and max(least, most or 0) >= 2 and not _within(made, MOST_REPEATS):
+            raise error("invalid repeat count", self._text[start : self._at])
+        return made
 
     def _atom(self) -> Node | None:
         char = self._next()
@@ -221,6 +230,13 @@ class Parser:
         if char == "\\":
             return self._escape()
         return self._literal(char)
+
+    def _quoted(self) -> str:
+        """Read \\Q…\\E."""
+        end = self._text.find("\\E", self._at)
+        inside = self._text[self._at + 2 : end if end >= 0 else None]
+        self._at = len(self._text) if end < 0 else end + 2
+        return inside
 
     def _literal(self, char: str) -> One:
         if self._flags.fold:
@@ -261,8 +277,6 @@ class Parser:
                 name = self._text[self._at + len(opening) : end]
                 if not name or not all(WORD(char) for char in name):
                     raise error("invalid named capture", self._text[start : end + 1])
-                if name in self.names:
-                    raise error("duplicate capture group name", name)
                 self.names.append(name)
                 self._at = end + 1
                 return True
@@ -289,7 +303,7 @@ class Parser:
             raise error("missing closing )", self._text)
         raise error("invalid or unsupported Perl syntax", self._text[start : self._at])
 
-    def _escape(self) -> Node | None:
+    def _escape(self) -> Node:
         char = self._next()
         if not char:
             raise error("trailing backslash at end of expression", "")
@@ -299,11 +313,6 @@ class Parser:
             return Empty(places[char])
         if char == "C":
             raise error("invalid escape sequence", "\\C")
-        if char == "Q":
-            end = self._text.find("\\E", self._at)
-            inside = self._text[self._at + 1 : end if end >= 0 else None]
-            self._at = len(self._text) if end < 0 else end + 2
-            return Sequence(tuple(map(self._literal, inside))) if inside else None
         self._at -= 1
         test = self._set()
         if test is not None:
@@ -434,6 +443,20 @@ class Parser:
             return self._character()
         self._at += 1
         return char
+
+
+def _within(node: Node, limit: int) -> bool:
+    """Whether counted repetitions within each other are no more than `limit` in all."""
+    if isinstance(node, Repeat):
+        if node.counted and node.most != 0:
+            times = node.least if node.most is None else node.most
+            if times > limit:
+                return False
+            limit = limit // times if times else limit
+        return node.most == 0 or _within(node.part, limit)
+    if isinstance(node, Sequence | Choice):
+        return all(_within(part, limit) for part in node.parts)
+    return not isinstance(node, Group) or _within(node.part, limit)
 
 
 def _digits(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -52,10 +53,10 @@ def _git(context: Context, login: dict[str, str], *words: str) -> None:
 
 
 def _without(said: str, login: dict[str, str]) -> str:
-    for secret in (login.get("EDGE_GIT_PASSWORD"),):
-        if secret:
-            said = said.replace(secret, "…")
-    return said
+    """Git may repeat the URL, and a password may stand in that."""
+    secret = login.get("EDGE_GIT_PASSWORD")
+    said = said.replace(secret, "…") if secret else said
+    return re.sub(r"://[^/@\s]+@", "://…@", said)
 
 
 def _login(context: Context, auth: Mapping[str, Any], stack: ExitStack) -> dict[str, str]:

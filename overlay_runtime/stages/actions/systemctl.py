@@ -17,11 +17,15 @@ _DIRECTORY = "/etc/systemd/system"
 
 
 def apply(context: Context, step: Mapping[str, Any]) -> None:
-    """Do each, in yip's order: overrides come last."""
+    """Do each, in yip's order: overrides come last.
+
+    Before sysinit.target nothing is waited for: most units wait for that, and it for the stage.
+    """
     wanted = step["systemctl"]
     for verb in ("enable", "disable", "mask", "start"):
+        option = "--no-block " if verb == "start" and context.early else ""
         for unit in wanted[verb]:
-            done = context.shell(f"systemctl {verb} {unit}")
+            done = context.shell(f"systemctl {option}{verb} {unit}")
             if not done.good:
                 context.failed(f"systemctl {verb} {shown_name(unit)} {done.failure()}")
     for number, override in enumerate(wanted["overrides"], start=1):

@@ -135,6 +135,9 @@ STEP_CASES = [
     ("    - commands: ['x {{ if }} y']\n", "6:18 template", "missing value"),
     ("    - commands: ['x {{ .Values.a | nofunction }}']\n", "6:18 template", "not defined"),
     ("    - commands: ['x {{ .Value.node }}']\n", "6:18 template-value", "<no value>"),
+    ("    - commands: ['x {{ (genCA \"a\" 1).Cert }}']\n", "6:18 template-function", "`genCA`"),
+    ("    - commands:\n      - |\n        a\n        {{ range list 1 }}{{ 1 | htpasswd \"a\" }}"
+     "{{ end }}\n", "9:1 template-function", "`htpasswd`"),
     ("    - commands: ['x {{ .Values.nod.hostname }}']\n", "6:18 template-value", "node"),
     ("    - commands: ['docker ps --format {{.Names}}']\n", "6:18 template-value", "Names"),
     ("    - commands:\n      - |\n        a\n        b {{ end }}\n", "9:1 template", "{{end}}"),
@@ -149,7 +152,7 @@ STEP_CASES = [
      "6:18 placeholder", "every VMXNET3 NIC"),
     ("    - {commands: [a], after: [{name: b}]}\n", "6:38 after", "no step 'b'"),
     ("    - {name: a, commands: [a]}\n    - {commands: [b], after: [{name: a}]}\n", "7:38 after",
-     "`name: FILE` at the top"),
+     "write /oem/95_userdata.yaml.a"),
     ("    - {layout: {device: {path: /dev/sda}}}\n", "6:8 kairos-step", "Kairos images alone"),
     ("    - {users: {bob: {lock_passwd: {a: b}}}}\n", "6:35 stage-type", "true or false"),
     ("    - {users: {bob: {lock_passwd: 'true'}}}\n", "6:35 stage-type", "without quotes"),

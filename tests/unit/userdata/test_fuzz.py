@@ -6,4 +6,4 @@ from tests.fuzz.documents import main
 
 
 def test_mutated_files_are_judged() -> None:
-    main(1500, seed=7)
+    main(800, seed=7)

@@ -24,5 +24,3 @@ require (
 	golang.org/x/crypto v0.52.0 // indirect
 	golang.org/x/sys v0.45.0 // indirect
 )
-
-replace github.com/tredoe/osutil => github.com/kairos-io/osutil v1.5.0

@@ -1,0 +1,247 @@
+"""The table's other half: accounts, names, units, packages, downloads."""
+
+from __future__ import annotations
+
+import time
+
+from tests.yip.cases import _GROUP, _PASSWD, _SAY, _SHADOW, NOTHING, USERS, Case, d, f, log
+
+_TODAY = int(time.time()) // 86400
+_OLD_GROUP = _GROUP
+
+
+def _passwd(*lines: str) -> str:
+    return _PASSWD + "".join(f"{line}\n" for line in lines)
+
+
+def _shadow(*lines: str) -> str:
+    return _SHADOW + "".join(f"{line}\n" for line in lines)
+
+
+def _group(*lines: str) -> str:
+    return _GROUP + "".join(f"{line}\n" for line in lines)
+
+
+_NEW_GROUP = _group("bob:x:1000:bob")
+_NEW = _passwd("bob:x:1000:1000:Created by entities:/home/bob:/bin/sh")
+
+ACCOUNTS = [
+    Case("user", "- users: {bob: {passwd: $6$abc}}",
+         {"/etc/passwd": f(_NEW), "/etc/group": f(_NEW_GROUP), "/home/bob": d(0o755, 1000, 1000),
+          "/etc/shadow": f(_shadow(f"bob:$6$…:{_TODAY}::::::"))}, USERS),
+    Case("user: plain password", "- users: {bob: {passwd: geheim}}",
+         {"/etc/shadow": f(_shadow(f"bob:$6$…:{_TODAY}::::::"))}, USERS),
+    Case("user: no password", "- users: {bob: {gecos: Bob}}",
+         {"/etc/shadow": f(_shadow(f"bob:*:{_TODAY}::::::"))}, USERS,
+         kairos="anybody logs in as bob, without a password"),
+    Case("user: locked", "- users: {bob: {passwd: x, lock_passwd: true}}",
+         {"/etc/shadow": f(_shadow(f"bob:!:{_TODAY}::::::"))}, USERS),
+    Case("user: everything", "- users: {bob: {passwd: $6$a, gecos: Bob B., homedir: /srv/b, shell: /bin/bash, uid: '77', "
+         "primary_group: staff, groups: [audio], no_user_group: true, system: true, no_log_init: true}}",
+         {"/etc/passwd": f(_passwd("bob:x:77:50:Bob B.:/srv/b:/bin/bash")), "/srv/b": d(0o755, 77, 50),
+          "/etc/group": f(_GROUP.replace("audio:x:29:", "audio:x:29:bob").replace("50:user", "50:user,bob"))}, USERS),
+    Case("user: uid as a number", "- users: {bob: {passwd: $6$a, uid: 1234}}",
+         {"/etc/passwd": f(_passwd("bob:x:1234:1000:Created by entities:/home/bob:/bin/sh"))}, USERS),
+    Case("user: a bad uid", "- users: {bob: {passwd: $6$a, uid: one}}", {"/etc/passwd": None, "/etc/group": None}, USERS,
+         kairos="the group is made", problem="the user bob can't be made: a `uid`"),
+    Case("user: no home", "- users: {bob: {passwd: $6$a, no_create_home: true}}",
+         {"/etc/passwd": f(_NEW), "/home/bob": None}, USERS),
+    Case("user: the home of before", "- users: {bob: {passwd: $6$a, homedir: /home/user}}",
+         {"/etc/passwd": f(_passwd("bob:x:0:1000:Created by entities:/home/user:/bin/sh"))}, USERS),
+    Case("user: no such primary group", "- users: {bob: {passwd: $6$a, primary_group: nix}}",
+         {"/etc/passwd": None}, USERS, problem="the user bob can't be made: the group is not there"),
+    Case("user: no such group", "- users: {bob: {passwd: $6$a, groups: [nix, audio]}}",
+         {"/etc/group": f(_NEW_GROUP.replace("audio:x:29:", "audio:x:29:bob"))}, USERS),
+    Case("user: a group of that name", "- users: {staff: {passwd: $6$a}}",
+         {"/etc/group": f(_GROUP.replace("50:user", "50:user,staff"))}, USERS,
+         kairos="the group gets another ID, and its files belong to nobody"),
+    Case("user: two", "- users: {zoe: {passwd: $6$a}, amy: {passwd: $6$a}}",
+         {"/etc/passwd": f(_passwd("amy:x:1000:1000:Created by entities:/home/amy:/bin/sh",
+                                   "zoe:x:1001:1001:Created by entities:/home/zoe:/bin/sh"))}, USERS),
+    Case("user: defaults of useradd", "- users: {bob: {passwd: $6$a}}",
+         {"/etc/passwd": f(_passwd("bob:x:1000:1000:Created by entities:/people/bob:/bin/bash"))},
+         {**USERS, "/etc/default/useradd": "# x\nSHELL=/bin/bash\nHOME=/people\n"}),
+    Case("user: there already, password", "- users: {user: {passwd: $6$a, shell: /bin/bash}}",
+         {"/etc/shadow": f(_SHADOW.replace("user:!:19001", f"user:$6$…:{_TODAY}")), "/etc/passwd": None}, USERS),
+    Case("user: there already, none", "- users: {user: {shell: /bin/bash, lock_passwd: true}}",
+         {"/etc/shadow": None, "/etc/passwd": None}, USERS),
+    Case("user: keys", "- users: {bob: {passwd: $6$a, ssh_authorized_keys: [ssh-ed25519 A, ssh-rsa B x@y]}}",
+         {"/home/bob/.ssh": d(0o700, 1000, 1000),
+          "/home/bob/.ssh/authorized_keys": f("ssh-ed25519 A\nssh-rsa B x@y\n", 0o600, 1000, 1000)}, USERS),
+    Case("user: the inner name does nothing", "- users: {bob: {name: eve, passwd: $6$a}}", {"/etc/passwd": f(_NEW)}, USERS),
+    Case("user: a colon in gecos", "- users: {bob: {passwd: $6$a, gecos: 'a:0:0:x'}}", {"/etc/passwd": None}, USERS,
+         kairos="the line of passwd is broken", problem="a colon or a line break"),
+    Case("keys: added", "- authorized_keys: {user: [ssh-ed25519 A]}",
+         {"/home/user/.ssh/authorized_keys": f("ssh-ed25519 A\n", 0o600, 1500, 1600),
+          "/home/user/.ssh": d(0o700, 1500, 1600)}, USERS),
+    Case("keys: once", "- authorized_keys: {user: [ssh-ed25519 A, ssh-ed25519 B]}",
+         {"/home/user/.ssh/authorized_keys": f("ssh-ed25519 A\nssh-ed25519 B\n", 0o644, 1500, 1600)},
+         {**USERS, "/home/user/.ssh/authorized_keys": "ssh-ed25519 A\n"}),
+    Case("keys: from a URL", "- authorized_keys: {user: ['http://127.0.0.1:PORT/keys']}",
+         {"/home/user/.ssh/authorized_keys": f("ssh-ed25519 K1\nssh-ed25519 K2\n\n", 0o600, 1500, 1600)}, USERS),
+    Case("keys: from a URL that is not there", "- authorized_keys: {user: ['http://127.0.0.1:PORT/missing', ssh-rsa B]}",
+         {"/home/user/.ssh/authorized_keys": f("ssh-rsa B\n", 0o600, 1500, 1600)}, USERS,
+         problem="SSH keys of user: number 1: 127.0.0.1 answers 404"),
+    Case("keys: no such user", "- authorized_keys: {nix: [ssh-rsa A], user: [ssh-rsa B]}",
+         {"/home/user/.ssh/authorized_keys": f("ssh-rsa B\n", 0o600, 1500, 1600)}, USERS,
+         problem="SSH keys of nix: there is no such user"),
+    Case("keys: no home", "- authorized_keys: {user: [ssh-rsa B]}", {"/home/user": None},
+         {k: v for k, v in USERS.items() if k.startswith("/etc")}, problem="SSH keys of user: there is no home directory"),
+    Case("entity: user", "- ensure_entities:\n  - path: /etc/passwd\n    entity: |\n      kind: user\n      username: foo\n"
+         "      password: x\n      uid: 7\n      gid: 8\n      info: Foo\n      homedir: /h\n      shell: /bin/sh\n",
+         {"/etc/passwd": f(_passwd("foo:x:7:8:Foo:/h:/bin/sh"))}, USERS),
+    Case("entity: user, next uid", "- ensure_entities:\n  - path: /etc/passwd\n    entity: 'kind: user\n\n"
+         "      username: foo\n\n      uid: -1\n\n      group: staff'\n",
+         {"/etc/passwd": f(_passwd("foo::1000:50:Created by entities::"))}, USERS),
+    Case("entity: user, changed", "- ensure_entities: [{path: /etc/passwd, entity: '{kind: user, username: user, password: x, uid: 1, gid: 2, info: i, homedir: /h, shell: /s}'}]",
+         {"/etc/passwd": f(_PASSWD.split("user:x")[0] + "user:x:1:2:i:/h:/s\n")}, USERS),
+    Case("entity: no path", "- ensure_entities: [{entity: '{kind: group, group_name: g, gid: 77}'}]",
+         {"/etc/group": f(_group("g::77:"))}, USERS),
+    Case("entity: group, members", "- ensure_entities: [{path: /etc/group, entity: '{kind: group, group_name: staff, users: \"user,a,b\"}'}]",
+         {"/etc/group": f(_GROUP.replace("50:user", "50:user,a,b"))}, USERS),
+    Case("entity: group, next gid", "- ensure_entities: [{path: /etc/group, entity: '{kind: group, group_name: g, password: x, gid: -1}'}]",
+         {"/etc/group": f(_group("g:x:1000:"))}, USERS),
+    Case("entity: shadow", "- ensure_entities: [{path: /etc/shadow, entity: '{kind: shadow, username: n, password: \"!\", last_changed: now, warn: 7}'}]",
+         {"/etc/shadow": f(_shadow(f"n:!:{_TODAY}:::7:::"))}, USERS),
+    Case("entity: shadow, changed", "- ensure_entities: [{path: /etc/shadow, entity: '{kind: shadow, username: user, password: $6$z}'}]",
+         {"/etc/shadow": f(_SHADOW.replace("user:!", "user:$6$…"))}, USERS),
+    Case("entity: gshadow", "- ensure_entities: [{path: /etc/gs, entity: '{kind: gshadow, name: g, password: \"!\", administrators: a, members: m}'}]",
+         {"/etc/gs": f("g:!:a:m\n", 0o400)}, USERS),
+    Case("entity: template", "- ensure_entities: [{path: /etc/group, entity: '{kind: group, group_name: {{ .Values.os.vendor }}, gid: 9}'}]",
+         {"/etc/group": f(_group("debian::9:"))}, USERS),
+    Case("entity: unknown kind", "- ensure_entities: [{path: /etc/group, entity: 'kind: x'}]", {"/etc/group": None}, USERS,
+         problem="`ensure_entities` 1 failed: its `kind`"),
+    Case("entity: group, deleted", "- delete_entities: [{path: /etc/group, entity: '{kind: group, group_name: audio}'}]",
+         {"/etc/group": f(_GROUP.replace("audio:x:29:\n", ""))}, USERS),
+    Case("entity: group, deleted that is not there", "- delete_entities: [{path: /etc/group, entity: '{kind: group, group_name: nix}'}]",
+         {"/etc/group": None}, USERS, kairos="the first group, root, is deleted"),
+    Case("entity: user, deleted", "- delete_entities: [{path: /etc/passwd, entity: '{kind: user, username: user, password: x, uid: 1500, gid: 1600, info: User, homedir: /home/user, shell: /bin/sh}'}]",
+         {"/etc/passwd": f(_PASSWD.split("user:x")[0])}, USERS),
+    Case("entity: user, deleted, not the same", "- delete_entities: [{path: /etc/passwd, entity: '{kind: user, username: user}'}]",
+         {"/etc/passwd": None}, USERS, kairos="the same, but the file is written anew"),
+]  # fmt: skip
+
+SYSTEM = [
+    Case("dns", "- dns: {nameservers: [192.0.2.1, 192.0.2.2], search: [a.example, b.example], options: [ndots:1, rotate]}",
+         {"/etc/resolv.conf": f("search a.example b.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:1 rotate\n")}),
+    Case("dns: path", "- dns: {nameservers: [192.0.2.1], path: /etc/other}", {"/etc/other": f("nameserver 192.0.2.1\n")}),
+    Case("dns: no nameserver", "- dns: {search: [a.example]}", {"/etc/resolv.conf": None}),
+    Case("dns: search .", "- dns: {nameservers: [192.0.2.1], search: [.]}", {"/etc/resolv.conf": f("nameserver 192.0.2.1\n")}),
+    Case("dns: through a link", "- dns: {nameservers: [192.0.2.1]}", {"/srv/r": f("nameserver 192.0.2.1\n")},
+         {"/etc/resolv.conf": "-> /srv/r", "/srv/r": "old"}),
+    Case("dns: no directory", "- dns: {nameservers: [192.0.2.1], path: /nix/r}", {"/nix": None}, problem="`dns` can't be written"),
+    Case("hostname", "- hostname: shop-17", {"/etc/hostname": f("shop-17\n"),
+         "/etc/hosts": f("127.0.0.1 localhost shop-17\n::1\t\tlocalhost\n")}, {"/etc/hosts": "127.0.0.1 localhost\n::1\t\tlocalhost\n"}),
+    Case("hostname: template", "- hostname: 'n-{{ trunc 4 .MachineID }}'", {"/etc/hostname": f("n-0123\n")},
+         {"/etc/machine-id": "0123456789abcdef0123456789abcdef\n"}),
+    Case("hostname: bad template", "- hostname: 'n-{{ .Nix }}'", {"/etc/hostname": None}, problem="`hostname`: the template"),
+    Case("hostname: a comment in hosts", "- hostname: a", {"/etc/hosts": f("# 127.0.0.1 x\n\n127.0.0.1 localhost a\n127.0.1.1 b\n")},
+         {"/etc/hosts": "# 127.0.0.1 x\n\n  127.0.0.1 old\n 127.0.1.1 b"}),
+    Case("hostname: no hosts", "- hostname: a", {"/nix-hosts": f("127.0.0.1 localhost a\n::1 localhost\n")},
+         {"/etc/hosts": "-> /nix-hosts"}, kairos="an error, and no hosts"),
+    Case("sysctl", "- sysctl: {net.ipv4.ip_forward: 1, kernel/x: y}",
+         {"/proc/sys/net/ipv4/ip_forward": f("1"), "/proc/sys/kernel/x": f("y")},
+         {"/proc/sys/net/ipv4/ip_forward": "0", "/proc/sys/kernel/x": "z"}),
+    Case("sysctl: not there", "- sysctl: {nix.nada: 1, net.a: 2}", {"/proc/sys/net/a": f("2")}, {"/proc/sys/net/a": "1"},
+         problem="`sysctl` nix.nada can't be set"),
+    Case("sysctl: out of /proc/sys", "- sysctl: {../../etc/x: 1}", {"/proc/etc": None}, {"/proc/sys/net/a": "1"},
+         problem="`sysctl`"),
+    Case("timesyncd", "- timesyncd: {NTP: a.example b.example}",
+         {"/etc/systemd/timesyncd.conf.d/10-yip.conf": f("[Time]\nNTP = a.example b.example\n"),
+          "/etc/systemd/timesyncd.conf.d": d(0o755)}),
+    Case("timesyncd: a file of before", "- timesyncd: {NTP: new}",
+         {"/etc/systemd/timesyncd.conf.d/10-yip.conf": f("[Time]\nRootDistanceMaxSec = 5\nNTP                = new\n")},
+         {"/etc/systemd/timesyncd.conf.d/10-yip.conf": "[Time]\nRootDistanceMaxSec=5\nNTP=old\n"}),
+    Case("environment", "- environment: {B: two words, A: 1, C: 'a\"b$c`d\\e', D: -5, E: 007, F: ''}",
+         {"/etc/environment": f('A=1\nB="two words"\nC="a\\"b\\$c\\`d\\\\e"\nD=-5\nE=7\nF=""\n')}),
+    Case("environment: file", "- environment: {A: x}\n  environment_file: /etc/a/env",
+         {"/etc/a/env": f('A="x"\n'), "/etc/a": d(0o744)}),
+    Case("environment: line break", "- environment: {A: \"x\\ny\"}", {"/etc/environment": f('A="x\\ny"\n')}),
+    Case("environment: template", "- environment: {A: '{{ .Values.os.vendor }}'}", {"/etc/environment": f('A="debian"\n')}),
+    Case("environment: added", "- environment: {B: x}", {"/etc/environment": f('A="1 2"\nB="x"\n')}, {"/etc/environment": 'A="1 2"\n'}),
+    Case("environment: replaced", "- environment: {A: x}", {"/etc/environment": f('A="x"\nB=2\n')}, {"/etc/environment": "A=1\nB=2\n"}),
+    Case("environment: comments", "- environment: {B: x}", {"/etc/environment": f('# why\nA=$HOME/x\nB="x"\n')},
+         {"/etc/environment": "# why\nA=$HOME/x\n"}, kairos="comments go, $HOME becomes nothing"),
+    Case("environment: what can't be parsed", "- environment: {B: x}", {"/etc/environment": f('not: "a\nB="x"\n')},
+         {"/etc/environment": 'not: "a\n'}, kairos="the lines are lost"),
+    Case("environment: file alone", "- environment_file: /etc/env", {"/etc/env": None}),
+    Case("systemctl", "- systemctl: {start: [d], mask: [c], disable: [b], enable: [a, e]}",
+         log("systemctl enable a", "systemctl enable e", "systemctl disable b", "systemctl mask c", "systemctl start d"),
+         {"/usr/bin/systemctl": _SAY}),
+    Case("systemctl: a real unit", "- systemctl: {mask: [systemd-timesyncd], enable: [systemd-networkd-wait-online.service]}", {}),
+    Case("systemctl: no such unit", "- systemctl: {enable: [nix]}\n  commands: [echo a >> /log]", log("a"),
+         problem="systemctl enable nix failed with exit code"),
+    Case("systemctl: override", "- systemctl: {overrides: [{service: ssh, content: \"[Service]\\nNice=5\\n\"}]}",
+         {"/etc/systemd/system/ssh.service.d/override-yip.conf": f("[Service]\nNice=5\n"),
+          "/etc/systemd/system/ssh.service.d": d(0o755)}),
+    Case("systemctl: override with names", "- systemctl: {overrides: [{service: ssh.service, name: 10-x, content: a}, {service: b, name: c.conf, content: d}]}",
+         {"/etc/systemd/system/ssh.service.d/10-x.conf": f("a"), "/etc/systemd/system/b.service.d/c.conf": f("d")}),
+    Case("systemctl: override of a timer", "- systemctl: {overrides: [{service: x.timer, content: a}]}",
+         {"/etc/systemd/system/x.timer.service.d/override-yip.conf": f("a")}),
+    Case("systemctl: empty overrides", "- systemctl: {overrides: [{service: ssh}, {content: a}]}", {"/etc/systemd/system/ssh.service.d": None}),
+    Case("firstboot", "- systemd_firstboot: {locale: C.UTF-8, Timezone: UTC, force: 'true'}",
+         log("systemd-firstboot --force --locale=C.UTF-8 --timezone=UTC"), {"/usr/bin/systemd-firstboot": _SAY}),
+    Case("pins", "- package_pins: {nginx: 1.2*, a: '2', b: ' '}",
+         {"/etc/apt/preferences.d/99-yip-pins": f("# Managed by yip (package_pins). DO NOT EDIT.\n# This file is rewritten on each yip run.\n\n"
+          "Package: a\nPin: version 2\nPin-Priority: 1001\n\nPackage: nginx\nPin: version 1.2*\nPin-Priority: 1001\n\n")}),
+    Case("pins: no apt", "- package_pins: {a: '2'}", {"/etc/apt/preferences.d/99-yip-pins": None}, {"/etc/os-release": "ID=gentoo\n"}),
+    Case("packages", "- packages: {remove: [c], install: [a, b], upgrade: true, refresh: true}",
+         log("apt-get -y update", "apt-get -y upgrade", "apt-get -y --no-install-recommends install a b", "apt-get -y remove c"),
+         {"/usr/bin/apt-get": _SAY}),
+    Case("packages: upgrade alone", "- packages: {upgrade: true}", NOTHING, {"/usr/bin/apt-get": _SAY}),
+    Case("packages: a failure ends it", "- packages: {refresh: true, install: [a]}\n  commands: [echo x >> /log]", log("x", "tried"),
+         {"/usr/bin/apt-get": "#!/bin/sh\necho tried >> /log; exit 100\n"}, problem="`packages`: refresh failed with exit code 100"),
+    Case("packages: ubuntu", "- packages: {install: [a]}", log("apt-get -y --no-install-recommends install a"),
+         {"/usr/bin/apt-get": _SAY, "/etc/os-release": "ID=ubuntu\n"}),
+    Case("packages: no apt", "- packages: {install: [a]}", NOTHING, {"/usr/bin/apt-get": _SAY, "/etc/os-release": "ID=gentoo\n"},
+         problem="`packages`: this system has no apt"),
+    Case("packages: noninteractive", "- packages: {install: [a]}", log("noninteractive"),
+         {"/usr/bin/apt-get": "#!/bin/sh\necho $DEBIAN_FRONTEND >> /log\n"}),
+    Case("modules: loaded already", "- modules: [overlay]\n  commands: [echo x >> /log]", log("x"), {"/proc/modules": "overlay 1 2 - Live 0x0\n"}),
+    Case("modules: not there", "- modules: [nix-module]\n  systemctl: {enable: [a]}", log("systemctl enable a"),
+         {"/usr/bin/systemctl": _SAY, "/proc/modules": ""}, problem="the module nix-module: modprobe failed"),
+    Case("download", "- downloads: [{url: 'http://127.0.0.1:PORT/hello', path: /d, permissions: 0600, owner: 3, group: 4}]",
+         {"/d": f("hello\n", 0o600, 3, 4)}),
+    Case("download: parents", "- downloads: [{url: 'http://127.0.0.1:PORT/hello', path: /a/b/d, permissions: 0755}]",
+         {"/a/b/d": f("hello\n", 0o755), "/a": d(0o755)}),
+    Case("download: ownerstring", "- downloads: [{url: 'http://127.0.0.1:PORT/hello', path: /d, permissions: 0644, ownerstring: user}]",
+         {"/d": f("hello\n", 0o644, 1500, 1600)}, USERS),
+    Case("download: no permissions", "- downloads: [{url: 'http://127.0.0.1:PORT/hello', path: /d}]", {"/d": f("hello\n")}, kairos="mode 0000"),
+    Case("download: into a directory", "- downloads: [{url: 'http://127.0.0.1:PORT/hello', path: /srv/, permissions: 0644}]", {"/srv/hello": f("hello\n")}),
+    Case("download: a name of the server's", "- downloads: [{url: 'http://127.0.0.1:PORT/named', path: /srv/, permissions: 0644}]", {"/srv/other.txt": f("named\n")}),
+    Case("download: 404, and the next", "- downloads: [{url: 'http://127.0.0.1:PORT/missing', path: /m, permissions: 0644}, "
+         "{url: 'http://127.0.0.1:PORT/hello', path: /d, permissions: 0644}]", {"/d": f("hello\n"), "/m": None},
+         problem="download 1 failed: 127.0.0.1 answers 404"),
+    Case("download: nobody there", "- downloads: [{url: 'http://127.0.0.1:9/x', path: /m, permissions: 0644}]\n  commands: [echo x >> /log]",
+         {"/m": None, **log("x")}, problem="download 1 failed: 127.0.0.1 can't be reached"),
+    Case("download: too slow", "- downloads: [{url: 'http://127.0.0.1:PORT/slow', path: /m, permissions: 0644, timeout: 1}]\n  commands: [echo x >> /log]",
+         log("x"), problem="did not answer within 1 s"),
+    Case("download: of the same length", "- downloads: [{url: 'http://127.0.0.1:PORT/hello', path: /d, permissions: 0644}]",
+         {"/d": f("hello\n")}, {"/d": "HELLO\n"}, kairos="the old file stays"),
+    Case("download: not http", "- downloads: [{url: 'ftp://127.0.0.1/x', path: /m, permissions: 0644}]", {"/m": None}, problem="download 1 failed"),
+    Case("git: no program", "- git: {url: 'http://127.0.0.1:PORT/x.git', path: /srv/x}\n  commands: [echo x >> /log]", log("x"),
+         problem="`git` failed: the program `git` is not there"),
+    Case("git: no url", "- git: {path: /srv/x}\n  commands: [echo x >> /log]", log("x")),
+]  # fmt: skip
+
+ELSEWHERE = [
+    Case("cloud-init's keys", "", {"/f": None, "/etc/passwd": None, **log("stage")}, USERS, whole="""\
+        #cloud-config
+        hostname: no
+        users: [{name: bob}]
+        write_files: [{path: /f, content: x}]
+        runcmd: [echo runcmd >> /log]
+        stages: {boot: [{commands: [echo stage >> /log]}]}
+        """, kairos="acts on them at the stage boot; here cloud-init does, as it gets them as vendor-data"),
+    Case("unpack_images, layout, datasource", "- {unpack_images: [], layout: {}, datasource: {}, commands: [echo a >> /log]}", log("a")),
+    Case("skip-copy in a live boot", "- {name: skip-copy-x, commands: [echo a >> /log]}", log("a"), {"/proc/cmdline": "boot=live x"}),
+    Case("skip-copy on an installed host", "- {name: skip-copy-x, commands: [echo a >> /log]}\n- {commands: [echo b >> /log]}", log("b"),
+         {"/proc/cmdline": "root=/dev/sda"}, kairos="leaves them out when it installs, not when it boots"),
+    Case("user-data", "- commands: [echo oem >> /log]", log("oem", "user-data"),
+         {"/usr/lib/edge-overlay/user-data": "#cloud-config\nstages: {boot: [{commands: [echo user-data >> /log]}]}\n"},
+         kairos="keeps it as /oem/95_userdata.yaml"),
+    Case("user-data: after", "- {name: a, commands: [echo oem >> /log]}", log("oem", "one", "two"),
+         {"/usr/lib/edge-overlay/user-data": "#cloud-config\nstages:\n  boot:\n  - {name: one, after: [{name: /oem/50.yaml.a}], commands: [echo one >> /log]}\n"
+          "  - {name: two, after: [{name: /oem/95_userdata.yaml.one}], commands: [echo two >> /log]}\n"},
+         kairos="keeps it as /oem/95_userdata.yaml"),
+]  # fmt: skip

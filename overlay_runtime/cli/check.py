@@ -6,7 +6,7 @@ import argparse
 import logging
 
 from overlay_runtime.config.load import read_text
-from overlay_runtime.config.volumes import CIDATA
+from overlay_runtime.config.sources import CIDATA
 from overlay_runtime.errors import ConfigError
 from overlay_runtime.logs import set_up
 from overlay_runtime.notices import Notice, tell

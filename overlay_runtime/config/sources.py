@@ -23,6 +23,7 @@ from overlay_runtime.config.document import is_yaml
 from overlay_runtime.config.kairos import find_user_data, is_kairos
 from overlay_runtime.config.load import decode_text, fault_of
 from overlay_runtime.config.schema import HEADER, UserData, parse_user_data
+from overlay_runtime.config.volumes import CIDATA as CIDATA
 from overlay_runtime.config.volumes import Volume, find_volume
 from overlay_runtime.errors import ConfigError, OverlayError, Problem
 from overlay_runtime.files import write_atomic

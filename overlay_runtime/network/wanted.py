@@ -15,7 +15,7 @@ from overlay_runtime.address import IPNetwork
 from overlay_runtime.config.document import Entry, Value, read_document
 from overlay_runtime.config.load import read_text
 from overlay_runtime.config.schema import parse_user_data
-from overlay_runtime.config.volumes import CIDATA
+from overlay_runtime.config.sources import CIDATA
 from overlay_runtime.errors import ConfigError, Position
 from overlay_runtime.network.describe import Document, describe, servers
 from overlay_runtime.network.proxies import Proxies, read_proxies

@@ -72,8 +72,7 @@ def test_the_overlay_is_up_on_a_live_boot(
         tell(f"{name} ({firmware}, {medium}): SSH {host.seconds_since_power_on():.0f} s")
         _is_up(host, site)
         assert "install-mode" in host.run("cat /proc/cmdline"), "the menu's first entry"
-        states = host.shell().try_run(f"systemctl is-active {_UNITS}").stdout.split()
-        assert states == ["active"] * 3, host.run(f"systemctl --no-pager status {_UNITS} || true")
+        _runs(host)
         seen = host.run("networkctl --json=short list")
         links = {
             link["Name"]: link["AdministrativeState"] for link in json.loads(seen)["Interfaces"]
@@ -106,8 +105,15 @@ def test_embedded_user_data_counts(
         host.wait_for_shell()
         tell(f"{name} ({firmware}, {medium}, embedded): {host.seconds_since_power_on():.0f} s")
         _is_up(host, site)
+        _runs(host)
         assert f" mtu {_OTHER_MTU} " in host.run("ip -o link show dev scbr-100")
         assert host.overlay()["sources"]["overlay"] == "/run/initramfs/live/config.yaml"
+
+
+def _runs(host: Guest) -> None:
+    """Every unit of ours ended or runs as it should, by what systemd says of them."""
+    states = host.shell().try_run(f"systemctl is-active {_UNITS}").stdout.split()
+    assert states == ["active"] * 3, host.run(f"systemctl --no-pager status {_UNITS} || true")
 
 
 def _is_up(host: Guest, site: Site) -> None:

@@ -339,3 +339,34 @@ def test_a_real_kairos_image(real_base: str, place: Path, user_data: Path) -> No
     assert read_structure(made.iso).missing() == []
     assert set(read_extents(made.iso)) >= _ISO_FILES
     remove(place / "real")
+
+
+@pytest.mark.parametrize("has_grub", [True, False])
+def test_a_base_without_a_signed_chain(
+    miniature: Miniature, place: Path, user_data: Path, has_grub: bool
+) -> None:
+    """It boots by UEFI without Secure Boot, and the build says so. Ubuntu's GRUB has a place of its
+    own for its configuration."""
+    top = place / "unsigned"
+    (top / "usr/lib/grub/x86_64-efi").mkdir(parents=True)
+    (top / "etc").mkdir()
+    (top / "usr/lib/.wh.shim").touch()
+    (top / "usr/lib/grub/.wh.x86_64-efi-signed").touch()
+    (top / "etc/kairos-release").write_text("KAIROS_ARCH=amd64\nKAIROS_FLAVOR=ubuntu\n")
+    if has_grub:
+        (top / "usr/lib/grub/x86_64-efi/grubx64.efi").write_bytes(b"MZ its own")
+    base = images.layout(
+        place / "no-chain", miniature.tar, images.small_tar(place / "no-chain.tar", top)
+    )
+    made = build(f"oci:{base}", user_data, place / "without", "--format", "iso")
+    said = "has no shim" if has_grub else "has no GRUB for UEFI"
+    assert said in made.outcome.err
+    files = read_extents(made.iso)
+    assert set(files) == _ISO_FILES | {"EFI/ubuntu/grub.cfg"}
+    image = made.iso.with_name("uefi.img")
+    image.write_bytes(read_file(made.iso, files["boot/uefi.img"]))
+    words = ["mtype", "-i", str(image), "::/EFI/BOOT/bootx64.efi"]
+    program = subprocess.run(words, check=True, capture_output=True, timeout=30).stdout
+    assert (program == b"MZ its own") if has_grub else program.startswith(b"MZ")
+    for path in (top, base, made.iso.parent):
+        remove(path)

@@ -146,7 +146,7 @@ def _confirm(_options: argparse.Namespace, paths: Paths) -> int:
     if tx is not None and tx.state == "done":
         print("This host is prepared already.")
         return 0
-    if tx is None or tx.state not in ("waiting", "verifying", "changing"):
+    if tx is None or tx.state != "waiting":
         raise HostError("nothing waits for confirmation", "see `edge-overlay status`")
     confirm(home, tx)
     return _follow(tx, paths)

@@ -67,9 +67,12 @@ def backward(tx: Transaction) -> list[str]:
     return faults
 
 
-def forget(tx: Transaction) -> None:
-    """Remove what was for the switch alone: after a reboot it is gone anyway."""
-    _forget_drop_ins(tx)
+def settle(tx: Transaction) -> None:
+    """Leave the settings of the switch behind: from here on networkd runs as after a reboot. It
+    keeps the addresses over its restart. Raises HostError."""
+    if tx.about["dhcp"]:
+        _forget_drop_ins(tx)
+        run("systemctl", "restart", networkd.UNIT)
 
 
 def _try(faults: list[str], do: Callable[[], object]) -> None:
@@ -131,7 +134,7 @@ def _keep(tx: Transaction) -> None:
     for name in tx.about["dhcp"]:
         directory = _RUN / f"10-edge-host-{name}.network.d"
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-        (directory / _DROP_IN).write_text("[Network]\nKeepConfiguration=static\n")
+        (directory / _DROP_IN).write_text("[Network]\nKeepConfiguration=yes\n")
 
 
 def _forget_drop_ins(tx: Transaction) -> None:

@@ -44,23 +44,25 @@ def work(home: Path, notices: Path) -> int:
             return _back(tx, notices, f"the process that did it died (step {tx.step or 'none'})")
         tx.record()
         switch.forward(tx)
-        return _verify(tx, notices)
+        tx.record("verifying")
+        _all_there(tx)
+        switch.settle(tx)
+        _all_there(tx)
+        tx.deadline = boottime() + float(tx.about["confirm_within"])
+        tx.record("waiting")
+        return _watch(tx, notices)
     except (HostError, OSError) as error:
         log.error("%s", error)
         return _back(tx, notices, str(error))
 
 
-def _verify(tx: Transaction, notices: Path) -> int:
-    """All must be there within the time that a loss may last."""
-    tx.record("verifying")
+def _all_there(tx: Transaction) -> None:
+    """Wait for all that the host had, as long as a loss may last. Raises HostError."""
     end = boottime() + float(tx.about["lost_after"])
     while faults := verify.missing(tx.about) + verify.lost(tx.about):
         if boottime() >= end:
-            return _back(tx, notices, "; ".join(faults))
+            raise HostError("; ".join(faults))
         time.sleep(_PAUSE)
-    tx.deadline = boottime() + float(tx.about["confirm_within"])
-    tx.record("waiting")
-    return _watch(tx, notices)
 
 
 def _watch(tx: Transaction, notices: Path) -> int:
@@ -95,7 +97,6 @@ def _confirmed(tx: Transaction) -> bool:
 
 
 def _done(tx: Transaction, notices: Path) -> int:
-    switch.forget(tx)
     tx.record("done")
     log.info("this host is prepared")
     _tell(tx, notices)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from overlay_runtime.doctor.model import Result
 from overlay_runtime.host import ifupdown, netplan, networkd, networkmanager
+from overlay_runtime.host.dhcp import clients_of
 from overlay_runtime.host.nics import LiveNic, read_nics
 from overlay_runtime.host.tools import attempt, is_active, unit_state
 
@@ -85,8 +86,7 @@ def _networkmanager(_root: Path, _nics: dict[str, LiveNic]) -> Result:
 
 
 def _ifupdown(root: Path, nics: dict[str, LiveNic]) -> Result:
-    clients = [f"{client} for {name}" for name in nics
-               for client in ifupdown.clients_of(name).values()]  # fmt: skip
+    clients = [f"{client.name} for {name}" for name in nics for client in clients_of(name)]
     if clients:
         return Result("fault", f"there still runs {', '.join(clients)}", _PREPARE)
     load, _ = unit_state(ifupdown.UNIT)

@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 
 from overlay_runtime.errors import HostError
+from overlay_runtime.host.dhcp import client_identity
 from overlay_runtime.host.interfaces import Stanza, read_interfaces
 from overlay_runtime.host.nics import LiveNic
 from overlay_runtime.host.settings import ClientIdentity, Settings, StaticRoute
 from overlay_runtime.host.tools import is_active
 
 UNIT = "networking.service"
-CLIENTS = ("dhclient", "dhcpcd", "udhcpc")
 _HOOKS = ("pre-up", "up", "post-up", "down", "pre-down", "post-down")
 _STRANGE = re.compile(
     r"(wpa|wireless|bond|bridge|ovs|vlan|slaves|batman|vxlan|tunnel|macvlan|ppp|provider|gre|mesh)"
@@ -71,24 +71,10 @@ def settings(root: Path, nic: LiveNic, stanzas: list[Stanza]) -> Settings:
         domains=_words(stanzas, "dns-search", "dns-domain"),
         mtu=int(mtu) if mtu.isdigit() else None,
         mac=mac if mac.count(":") == 5 else "",
-        client=_client(root, nic) if dhcp4 else ClientIdentity(),
+        client=client_identity(root, nic.name, nic.mac) if dhcp4 else ClientIdentity(),
         metric=min(metrics, default=0) if dhcp4 else None,
         came_from=f"ifupdown ({', '.join(s.where for s in stanzas)})",
     )
-
-
-def clients_of(nic: str) -> dict[int, str]:
-    """Return the DHCP clients that run for a NIC: their process ids and names."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            name = (path / "comm").read_text().strip()
-            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if name in CLIENTS and re.search(rf"(^|[\s.]){re.escape(nic)}(\s|$)", words):
-            found[int(path.name)] = name
-    return found
 
 
 def _state(root: Path) -> set[str]:
@@ -162,19 +148,3 @@ def _metric(metric: int, version: int) -> int:
 
 def _words(stanzas: list[Stanza], *names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(w for s in stanzas for v in s.all(*names) for w in v.split()))
-
-
-def _client(root: Path, nic: LiveNic) -> ClientIdentity:
-    """Return as whom the client that runs asks. dhclient sends no identifier: a server then goes
-    by the MAC, and finds the same lease for a client that sends the MAC as its identifier."""
-    if "dhcpcd" not in clients_of(nic.name).values():
-        return ClientIdentity()
-    try:
-        text = (root / "etc/dhcpcd.conf").read_text()
-        duid = (root / "var/lib/dhcpcd/duid").read_text().strip().replace(":", "")
-    except OSError:
-        return ClientIdentity()
-    if not re.search(r"^\s*duid", text, re.MULTILINE) or not re.fullmatch(r"[0-9a-f]{8,}", duid):
-        return ClientIdentity()
-    # dhcpcd's IAID is the last four bytes of the MAC (dhcpcd.conf(5), iaid).
-    return ClientIdentity(duid, int(nic.mac.replace(":", "")[-8:], 16))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from overlay_runtime.errors import HostError
 from overlay_runtime.host import ifupdown, networkd, networkmanager
+from overlay_runtime.host.dhcp import clients_of
 from overlay_runtime.host.tools import attempt, run
 from overlay_runtime.host.transaction import Transaction
 
@@ -102,19 +103,20 @@ def _end_ifupdown(tx: Transaction) -> None:
 
 def _end_clients(nic: str) -> None:
     end = time.monotonic() + _LEAVE_SECONDS
-    while (found := ifupdown.clients_of(nic)) and time.monotonic() < end:
-        for process in found:
+    while (found := clients_of(nic)) and time.monotonic() < end:
+        for client in found:
             # SIGKILL: on SIGTERM dhcpcd takes the address down, and dhclient may release it.
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+                os.kill(client.process, signal.SIGKILL)
         time.sleep(0.05)
     if found:
         raise HostError(f"the DHCP client of {nic} can't be ended", "see `ps` for it")
 
 
 def _nothing_is_up() -> None:
-    with contextlib.suppress(FileNotFoundError):
-        _IFSTATE.write_text("")
+    for path in _IFSTATE.parent.glob("ifstate*"):
+        if path.name != "ifstate.lo":
+            path.write_text("")
 
 
 def _ifupdown_again(tx: Transaction) -> None:

@@ -55,6 +55,8 @@ def generated(root: Path) -> list[Path]:
     """Return what the generator wrote for networkd and udev, sorted."""
     places = (_GENERATED, "run/udev/rules.d")
     found = {path for place in places for path in (root / place).glob("*netplan*")}
+    # 90-netplan.rules only tells NetworkManager what isn't its own.
+    found = {path for path in found if path.name != "90-netplan.rules"}
     inside = {path for directory in found for path in directory.rglob("*")}
     return sorted(path for path in found | inside if path.is_file())
 

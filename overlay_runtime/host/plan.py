@@ -44,6 +44,8 @@ class Plan:
     wanted: list[Wanted] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
+    profiles: dict[str, str] = field(default_factory=dict)
+    """NetworkManager's, by NIC: their UUIDs."""
 
     @property
     def empty(self) -> bool:
@@ -72,6 +74,7 @@ def make_plan(root: Path, options: Options) -> Plan:
         "netplan": bool(from_netplan),
         "generated": [str(path) for path in netplan.generated(root)],
         "was_active": {unit: is_active(unit) for unit in (networkd.UNIT, networkd.RESOLVED)},
+        "profiles": plan.profiles,
         "ifup": _ifup_instances(),
         "interfaces": [n for n, who in plan.managers.items() if who == "ifupdown"],
         "dhcp": [name for name, one in plan.settings.items() if one.dhcp4],
@@ -128,7 +131,7 @@ def _by_networkmanager(plan: Plan) -> None:
         if nic is None or name in plan.managers:
             continue
         _refuse_wireless(nic)
-        plan.managers[name] = "NetworkManager"
+        plan.managers[name], plan.profiles[name] = "NetworkManager", uuid
         plan.settings[name] = networkmanager.settings(nic, uuid)
 
 

@@ -59,7 +59,7 @@ def backward(tx: Transaction) -> list[str]:
     if networkd_was:
         _try(faults, lambda: run("systemctl", "restart", networkd.UNIT))
     if "NetworkManager" in tx.about["stop"]:
-        _try(faults, lambda: run("systemctl", "start", networkmanager.UNIT))
+        _try(faults, lambda: _networkmanager_again(tx))
     if "ifupdown" in tx.about["stop"]:
         _try(faults, lambda: _ifupdown_again(tx))
     verb = "restart" if tx.about["was_active"][networkd.RESOLVED] else "stop"
@@ -128,6 +128,15 @@ def _ifupdown_again(tx: Transaction) -> None:
         # `ip address add` of what is there already is an error to ifup.
         attempt("ip", "address", "flush", "dev", name, "scope", "global")
     run("systemctl", "start", ifupdown.UNIT, *tx.about["ifup"])
+
+
+def _networkmanager_again(tx: Transaction) -> None:
+    """NetworkManager takes a NIC that has addresses for somebody else's ("external"): it is told
+    which profile it had."""
+    run("systemctl", "start", networkmanager.UNIT)
+    for name, uuid in tx.about["profiles"].items():
+        if networkmanager.managed().get(name) != uuid:
+            run("nmcli", "connection", "up", "uuid", uuid, "ifname", name)
 
 
 def _keep(tx: Transaction) -> None:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SUBJECT = "host"
 _PAUSE = 1.0
-_SETTLED = 10.0
+_SETTLED = 5.0
 """Without an operator who confirms, all must be well for so many seconds on end."""
 
 

@@ -17,7 +17,10 @@ _PACKAGES = (
 )  # fmt: skip
 _START = (
     # Docker mounts files of its own there: a host that already runs has its own.
-    "umount /etc/resolv.conf /etc/hosts /etc/hostname; exec /lib/systemd/systemd"
+    "umount /etc/resolv.conf /etc/hosts /etc/hostname; "
+    # dhcpcd and networkd set what belongs to their NICs; the rest of /proc/sys stays read-only.
+    "mount --bind /proc/sys/net /proc/sys/net; mount -o remount,bind,rw /proc/sys/net; "
+    "exec /lib/systemd/systemd"
 )
 _SETTLE = """
 rm -f "$1"/etc/resolv.conf "$1"/etc/hostname

@@ -94,7 +94,7 @@ def _require(root: Path) -> None:
         raise HostError("systemd-networkd isn't installed", "apt install systemd")
     if networkd.unit_file(root, networkd.RESOLVED) is None and not _masked(root, networkd.RESOLVED):
         raise HostError("systemd-resolved isn't installed, and the overlay's host needs it",
-                        "apt install systemd-resolved, or prepare with --install")  # fmt: skip
+                        "apt install systemd-resolved")  # fmt: skip
     if unit_state("edge-overlay-host.service")[0] != "loaded":
         raise HostError("edge-overlay-host.service, which watches over the switch, isn't installed",
                         "install the package or tarball of `edge-build agent`")  # fmt: skip

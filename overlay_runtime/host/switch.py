@@ -13,6 +13,7 @@ from pathlib import Path
 from overlay_runtime.errors import HostError
 from overlay_runtime.host import ifupdown, networkd, networkmanager
 from overlay_runtime.host.dhcp import clients_of
+from overlay_runtime.host.nics import read_nics
 from overlay_runtime.host.tools import attempt, run
 from overlay_runtime.host.transaction import Transaction
 
@@ -74,6 +75,19 @@ def settle(tx: Transaction) -> None:
     if tx.about["dhcp"]:
         _forget_drop_ins(tx)
         run("systemctl", "restart", networkd.UNIT)
+
+
+def drop_old_routes(tx: Transaction) -> None:
+    """Remove the default routes of the DHCP clients of before, where networkd has its own beside
+    them: with the next lease they would lead astray."""
+    nics = read_nics()
+    for name in tx.about["dhcp"]:
+        held = nics[name].routes if name in nics else ()
+        routes = [r for r in held if r.version == 4 and r.destination == "default"]
+        if any(route.protocol == "dhcp" for route in routes):
+            for old in (route for route in routes if route.protocol == "boot"):
+                words = ("via", old.gateway, "dev", name, "proto", "boot")
+                attempt("ip", "route", "delete", "default", *words, "metric", str(old.metric))
 
 
 def _try(faults: list[str], do: Callable[[], object]) -> None:

@@ -33,21 +33,26 @@ def work(home: Path, notices: Path) -> int:
         (home / "pending").unlink(missing_ok=True)
         return 0
     worked_before, tx.worker = tx.worker, os.getpid()
+    # A container's restart has the same boot id, but an empty /run.
+    mark = notices.parent / f"host-{tx.identity}"
     try:
         if tx.state in ("rolling-back", "undoing"):
             return _back(tx, notices, tx.reason)
-        if tx.boot != boot_id():
+        if tx.boot != boot_id() or (worked_before and not mark.exists()):
             return _back(tx, notices, "the host was restarted before the transaction's end")
         if tx.state == "waiting":
             return _watch(tx, notices)
         if worked_before:
             return _back(tx, notices, f"the process that did it died (step {tx.step or 'none'})")
+        mark.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        mark.touch()
         tx.record()
         switch.forward(tx)
         tx.record("verifying")
         _all_there(tx)
         switch.settle(tx)
         _all_there(tx)
+        switch.drop_old_routes(tx)
         tx.deadline = boottime() + float(tx.about["confirm_within"])
         tx.record("waiting")
         return _watch(tx, notices)

@@ -70,7 +70,13 @@ def _networkmanager(static: bool) -> Callable[[Machine], None]:
             f"interface-name=eth0\n\n[ipv4]\n{ipv4}\n[ipv6]\nmethod=disabled\n"
         )
         host.write("/etc/NetworkManager/system-connections/site.nmconnection", text, 0o600)
-        host.write("/etc/NetworkManager/conf.d/dns.conf", "[main]\ndns=default\n")
+        if static:  # as without systemd-resolved: NetworkManager writes resolv.conf
+            text = "[main]\ndns=default\nsystemd-resolved=false\nrc-manager=file\n"
+            host.write("/etc/NetworkManager/conf.d/dns.conf", text)
+            host.run("rm /etc/resolv.conf")
+        else:
+            host.run("ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf")
+            host.run("systemctl enable -q systemd-resolved")
         host.run("systemctl enable -q NetworkManager")
 
     return set_up

@@ -35,6 +35,7 @@ def test_there_and_back(make: Make, manager: Manager) -> None:
     host.reboot()
     _is_well(host, before)
     assert host.ready(), host.try_run("edge-overlay host check")[1]
+    assert len(host.run("ip route show default").splitlines()) == 1
     if not manager.static:
         assert host.site.leases()[host.mac] == before[0].split("/")[0]
 

@@ -14,7 +14,7 @@ _IN_BACKGROUND = "setsid edge-overlay host prepare --yes {} </dev/null >/tmp/pre
 
 # Stands before the real systemctl in the path: kills the worker at its call number N.
 _TRAP = """#!/bin/sh
-if grep -q "host.work" /proc/$PPID/cmdline && [ -f /root/kill-at ]; then
+if tr '\\0' ' ' </proc/$PPID/cmdline | grep -q "host work" && [ -f /root/kill-at ]; then
     calls=$(($(cat /root/calls 2>/dev/null || echo 0) + 1))
     echo $calls >/root/calls
     if [ $calls = "$(cat /root/kill-at)" ]; then
@@ -29,7 +29,10 @@ exec /usr/bin/systemctl "$@"
 
 
 def _start(host: Machine, options: str) -> None:
+    before = host.state().get("identity")
     host.run(_IN_BACKGROUND.format(options))
+    wait_until("the transaction", lambda: host.state().get("identity", before) != before, 30,
+               evidence=host.evidence)  # fmt: skip
 
 
 def _as_before(host: Machine, addresses: list[str], tree: list[str], unit: str) -> None:
@@ -71,7 +74,7 @@ def test_confirmation_and_a_lost_session(make: Make) -> None:
     addresses = host.addresses()
     _start(host, "--lost-after 10 --confirm-within 120")
     host.wait_for_state("waiting")
-    host.run("kill -9 $(pgrep -f 'host prepare')")
+    host.run("kill -9 $(pgrep -f '[h]ost prepare')")
     host.run("edge-overlay host confirm")
     assert host.state()["state"] == "done"
     assert host.addresses() == addresses

@@ -94,6 +94,9 @@ def _refuse_strange(stanza: Stanza, nic: LiveNic | None) -> None:
               "take it out of this file")  # fmt: skip
     if nic is None:
         raise HostError(f"{stanza.where}: there is no link {stanza.name}", remedy)
+    if stanza.method not in _METHODS.get(stanza.family, ()):
+        raise HostError(f"{stanza.where}: `{stanza.family} {stanza.method}` can't be carried over",
+                        remedy)  # fmt: skip
     strange = next((name for name, _ in stanza.options if _STRANGE.match(name)), None)
     if nic.wireless:
         raise HostError(f"{stanza.where}: {stanza.name} is Wi-Fi: its keys can't be carried over",
@@ -101,9 +104,6 @@ def _refuse_strange(stanza: Stanza, nic: LiveNic | None) -> None:
     if strange or nic.kind not in ("", "veth"):
         raise HostError(f"{stanza.where}: {stanza.name} is no plain Ethernet NIC "
                         f"({strange or nic.kind}): it can't be carried over", remedy)  # fmt: skip
-    if stanza.method not in _METHODS.get(stanza.family, ()):
-        raise HostError(f"{stanza.where}: `{stanza.family} {stanza.method}` can't be carried over",
-                        remedy)  # fmt: skip
     if stanza.first("pointopoint"):
         raise HostError(f"{stanza.where}: `pointopoint` can't be carried over", remedy)
     if stanza.method == "dhcp" and stanza.first("client"):

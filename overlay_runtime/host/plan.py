@@ -102,13 +102,19 @@ def _require(root: Path) -> None:
         if is_active(unit):
             raise HostError(f"{unit} manages NICs here, and can't be taken over from",
                             "give the NICs to ifupdown or netplan first")  # fmt: skip
-    if (root / "etc/resolv.conf").is_mount():
+    if _is_mount(root / "etc/resolv.conf"):
         raise HostError("/etc/resolv.conf is a mount: it can't be replaced",
                         "it is a container's: let its engine alone, or unmount it")  # fmt: skip
     for name in ("chattr",):
         out = attempt("lsattr", "-d", str(root / "etc/resolv.conf"))[1]
         if out and "i" in out.split()[0]:
             raise HostError("/etc/resolv.conf is immutable", f"{name} -i /etc/resolv.conf")
+
+
+def _is_mount(path: Path) -> bool:
+    """Also a file's own bind mount, which Path.is_mount doesn't see (proc_pid_mountinfo(5))."""
+    lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    return str(path) in {line.split()[4] for line in lines}
 
 
 def _masked(root: Path, unit: str) -> bool:

@@ -25,6 +25,12 @@ def missing(about: Mapping[str, Any], resolv_conf: Path = Path("/etc/resolv.conf
     for name, expected in about["addresses"].items():
         have = {str(a) for a in nics[name].addresses} if name in nics else set()
         found += [f"{name} lacks {address}" for address in expected if address not in have]
+        if name in about["dhcp"]:  # the one of before, which the kernel still has, hides nothing
+            new = [
+                a for a in (nics[name].kept() if name in nics else ()) if a.interface.version == 4
+            ]
+            found += [f"{name} got {a} by DHCP, another address" for a in new
+                      if str(a) not in expected]  # fmt: skip
     if about["dns"] and not networkd.name_servers(resolv_conf):
         found.append("there is no name server")
     return found

@@ -19,7 +19,15 @@ def _is_well(host: Machine, before: list[str]) -> None:
 
 @pytest.mark.parametrize("manager", MANAGERS, ids=str)
 def test_there_and_back(make: Make, manager: Manager) -> None:
-    host = make(manager)
+    _there_and_back(make(manager), manager)
+
+
+def test_debian_12(make: Make) -> None:
+    """systemd 252."""
+    _there_and_back(make(MANAGERS[6], "bookworm"), MANAGERS[6])
+
+
+def _there_and_back(host: Machine, manager: Manager) -> None:
     before, tree = host.addresses(), host.tree()
     assert (before == [STATIC]) == manager.static
     assert len(before) == 1

@@ -31,6 +31,7 @@ PACKAGE_OF = {
     "mcopy": "mtools",
     "mmd": "mtools",
     "gpgv": "gpgv",
+    "dpkg-deb": "dpkg",
 }
 """Debian package that has each tool the builder runs."""
 

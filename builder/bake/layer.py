@@ -36,11 +36,11 @@ def make_edge_layer(
     render_tree(TEMPLATES / "edge", tree, {"version": __version__})
     home = tree / RUNTIME_HOME
     home.mkdir(parents=True, exist_ok=True)
-    _copy_runtime(home / "overlay_runtime")
+    copy_runtime(home / "overlay_runtime")
     shutil.copytree(vendor, home / "vendor")
     record = {"edge-build": __version__, **about}
     (home / "image.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    _set_modes(tree)
+    set_modes(tree)
     if user_data is not None:
         embedded = home / "user-data"
         embedded.write_text(user_data)
@@ -51,12 +51,13 @@ def make_edge_layer(
     return layer
 
 
-def _copy_runtime(destination: Path) -> None:
+def copy_runtime(destination: Path) -> None:
+    """Copy the runtime's code as it lies beside this builder."""
     source = Path(overlay_runtime.__file__).parent
     shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.lock"))
 
 
-def _set_modes(tree: Path) -> None:
+def set_modes(tree: Path) -> None:
     """Readable by all, whatever the umask was when the repository was cloned: networkd, for one,
     is not root."""
     for path in (tree, *tree.rglob("*")):

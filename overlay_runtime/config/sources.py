@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 CIDATA = "cidata:/user-data"
 _NETWORK = re.compile(rb"\bstylus\b.*\bnetwork['\"]?\s*:", re.DOTALL)
 _SEED = "var/lib/cloud/seed/nocloud"
+_AGENT = "usr/lib/edge-overlay/agent.json"
+"""Where the agent was installed on a host that already ran: its cloud-init, if it has one, has a
+source of its own, and gets no seed from here."""
 _UNFINISHED = (
     "the search for a user-data volume did not come to its end: unplug the disc or stick that "
     "doesn't answer, then reboot"
@@ -162,7 +165,7 @@ def _has_block(data: bytes) -> bool:
 def _store(choice: Choice, root: Path, paths: Paths, identity: str | None) -> None:
     try:
         _write(choice, paths)
-        if choice.user_data is not None:
+        if choice.user_data is not None and not (root / _AGENT).exists():
             _seed(root, choice.user_data, choice.others, identity)
     except OSError as error:
         log.error("user-data can't be copied: %s", error)

@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit fuzz soak claims test-image test-kairos test-netns test-oci test-vm test-yip bench setup setup-test setup-bench container clean
+.PHONY: help image test check unit fuzz soak claims test-image test-kairos test-netns test-oci test-host test-vm test-yip bench setup setup-test setup-bench container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +33,7 @@ check: $(VENV)/.test ## ruff and mypy
 unit: $(VENV)/.test ## the unit tests only (seconds)
 	$(BIN)/pytest tests/unit
 
-test-image test-kairos test-netns test-oci test-vm test-yip: setup-test ## one tier of the tests only
+test-image test-kairos test-netns test-oci test-host test-vm test-yip: setup-test ## one tier of the tests only
 	$(PYTEST) tests/$(@:test-%=%)
 
 fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of three targets)

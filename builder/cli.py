@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from builder import __version__
+from builder.agent.build import build_agent
 from builder.artifact import Artifact
 from builder.build import build
 from builder.cache import Cache, default_cache_dir
@@ -188,6 +189,43 @@ def _summary(artifacts: list[Artifact], seconds: float, progress: Progress) -> N
         size = f"{artifact.size / 1e6:.0f} MB"
         progress.say(f"{artifact.where}  {size}  sha256 {artifact.sha256}")
     progress.say(f"done in {seconds:.1f} s")
+
+
+_AGENT_HELP = f"""Make the overlay's agent for hosts that already run.
+
+A Debian package and a self-contained tarball (install.sh) with the same files. Installing changes
+nothing of the host's network; `edge-overlay host prepare` does, and can take it back.
+
+\b
+  edge-build agent
+  edge-build agent --user-data user-data.yaml --format deb --output build
+
+{_EXIT_CODES}"""
+
+
+@cli.command(help=_AGENT_HELP)
+@click.option("--user-data", type=_FILE, metavar="FILE", help="embedded, as in images")
+@click.option("--format", "formats", type=click.Choice(["deb", "tar"]), multiple=True,
+              help="what to make  [default: both]")  # fmt: skip
+@click.option("--output", type=click.Path(), metavar="DIR", default="build", show_default=True)
+@click.option("--name", metavar="NAME", default="edge-overlay", show_default=True,
+              help="of the files, without suffix")  # fmt: skip
+@click.option("--cache-dir", type=_CACHE, envvar="EDGE_BUILD_CACHE_DIR",
+              default=default_cache_dir, metavar="DIR", help="as in image")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="print what was made as JSON on stdout")
+@click.option("--quiet", is_flag=True, help="only warnings and errors")
+def agent(**flags: Any) -> None:
+    progress = Progress(quiet=bool(flags["quiet"]))
+    started = time.monotonic()
+    os.umask(0o022)
+    artifacts = build_agent(
+        Path(checked("output", flags["output"])).resolve(), checked("name", flags["name"]),
+        flags["formats"], Path(flags["user_data"]) if flags["user_data"] else None,
+        Path(flags["cache_dir"]).resolve(), progress,
+    )  # fmt: skip
+    if flags["as_json"]:
+        click.echo(json.dumps([vars(artifact) for artifact in artifacts], indent=1))
+    _summary(artifacts, time.monotonic() - started, progress)
 
 
 cli.add_command(validate)

@@ -36,6 +36,7 @@ PACKAGE_OF = {
     "tar2sqfs": "squashfs-tools-ng",
     "unsquashfs": "squashfs-tools",
     "zstd": "zstd",
+    "dpkg-deb": "dpkg",
 }
 """Debian package that has each tool the builder runs."""
 

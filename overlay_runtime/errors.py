@@ -74,3 +74,10 @@ class KernelError(OverlayError):
     """The kernel refused something that the overlay can't do without."""
 
     exit_code = 71  # EX_OSERR
+
+
+class HostError(OverlayError):
+    """This host can't be prepared, checked or given back as it is. Nothing was changed, unless the
+    message says so."""
+
+    exit_code = 69  # EX_UNAVAILABLE

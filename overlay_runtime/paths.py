@@ -10,6 +10,11 @@ EMBEDDED = Path("usr/lib/edge-overlay/user-data")
 """Below the root: the user-data that was baked into the image."""
 
 
+LOCAL = Path("etc/edge-overlay/user-data")
+"""Below the root: the operator's own file, on a host that already ran before the agent came. It
+takes the place of the embedded one."""
+
+
 @dataclass(frozen=True)
 class Paths:
     """The directories and files of one agent."""
@@ -19,7 +24,7 @@ class Paths:
     state_dir: Path
     """The stored address. Outlives everything."""
     embedded: Path
-    """User-data of the image; in tests the file to read."""
+    """User-data of the image, or the operator's own file; in tests the file to read."""
     library: Path
     """Where files of the image lie beside the runtime."""
     root: Path
@@ -81,7 +86,12 @@ def find_paths(root: str = "/", run_dir: str | None = None, state_dir: str | Non
     return Paths(
         run_dir=Path(run_dir or env("EDGE_OVERLAY_RUN_DIR") or base / "run/edge-overlay"),
         state_dir=Path(state_dir or env("EDGE_OVERLAY_STATE_DIR") or base / "var/lib/edge-overlay"),
-        embedded=Path(env("EDGE_OVERLAY_USER_DATA") or base / EMBEDDED),
+        embedded=Path(env("EDGE_OVERLAY_USER_DATA") or _own_or_embedded(base)),
         library=Path(env("EDGE_OVERLAY_LIBRARY") or base / EMBEDDED.parent),
         root=Path(env("EDGE_OVERLAY_ROOT") or base),
     )
+
+
+def _own_or_embedded(base: Path) -> Path:
+    return next((base / one for one in (LOCAL, EMBEDDED) if os.path.exists(base / one)),  # noqa: PTH110 # who may not look is no error
+                base / EMBEDDED)  # fmt: skip

@@ -52,7 +52,7 @@ def make_edge_layer(
 
 
 def copy_runtime(destination: Path) -> None:
-    """Copy `overlay_runtime` as it is, without what Python or pip left there."""
+    """Copy the runtime's code as it lies beside this builder."""
     source = Path(overlay_runtime.__file__).parent
     shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__", "*.lock"))
 

@@ -14,6 +14,7 @@ EXIT_CODES = {
     1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer; for "
     "run-stage: something in it failed; for check: there is an error",
     64: "the command line is wrong (2 if it can't be read at all)",
+    69: "host: this host can't be prepared, or given back, as it is",
     70: "a fault of this program",
     71: "the kernel refused something that the overlay can't do without",
     74: "the stored address can't be read or written",
@@ -38,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     _for_people(commands)
     _for_scripts(commands)
     _for_units(commands)
+    _for_running_hosts(commands)
     return parser
 
 
@@ -117,3 +119,30 @@ def _for_units(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     network.add_argument("action", choices=("apply", "watch"), metavar="apply|watch",
                          help="what to do")  # fmt: skip
     network.add_argument("--debug", action="store_true", help="log every step")
+
+
+def _for_running_hosts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = _add(commands, "host", "host:host",
+               "prepare a host that already runs for the overlay, or give it back",
+               "check: is it ready? prepare: hand its network to systemd-networkd and -resolved, "
+               "as one transaction that takes itself back unless it is confirmed. confirm: keep "
+               "it. undo: all as it was before.", json=True)  # fmt: skip
+    sub.add_argument("action", choices=HOST_ACTIONS, metavar="|".join(HOST_ACTIONS[:-1]))
+    sub.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
+    sub.add_argument("--yes", action="store_true", help="don't ask")
+    sub.add_argument("--target", action="append", default=[], metavar="ADDRESS",
+                     help="must stay reachable too; may be repeated")  # fmt: skip
+    sub.add_argument("--lost-after", type=float, default=60.0, metavar="SECONDS",
+                     help="how long gateway or target may be lost; default: 60")  # fmt: skip
+    sub.add_argument("--confirm-within", type=float, default=180.0, metavar="SECONDS",
+                     help="take it back without confirmation by then; default: 180")  # fmt: skip
+    sub.add_argument("--no-confirm", action="store_true",
+                     help="don't wait for confirmation: reachability alone decides")  # fmt: skip
+    sub.add_argument("--ignore-commands", action="store_true",
+                     help="leave out the commands of /etc/network/interfaces")  # fmt: skip
+    sub.add_argument("--force", action="store_true",
+                     help="undo: also what somebody has changed since")  # fmt: skip
+
+
+HOST_ACTIONS = ("check", "prepare", "confirm", "undo", "work")
+"""The last one is for edge-overlay-host.service."""

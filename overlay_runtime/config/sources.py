@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 _NETWORK = re.compile(rb"\bstylus\b.*\bnetwork['\"]?\s*:", re.DOTALL)
 _SEED = "var/lib/cloud/seed/nocloud"
+_AGENT = "usr/lib/edge-overlay/agent.json"
+"""Where the agent was installed on a host that already ran: its cloud-init, if it has one, has a
+source of its own, and gets no seed from here."""
 _UNFINISHED = (
     "the search for a user-data volume did not come to its end: unplug the disc or stick that "
     "doesn't answer, then reboot"
@@ -167,12 +170,17 @@ def _has_block(data: bytes) -> bool:
 def _store(choice: Choice, root: Path, paths: Paths, identity: str | None) -> None:
     try:
         _write(choice, paths)
-        if choice.user_data is not None and not is_kairos(root):  # it has no cloud-init
+        if choice.user_data is not None and not _has_its_own(root):
             _seed(root, choice.user_data, choice.others, identity)
     except OSError as error:
         log.error("user-data can't be copied: %s", error)
     except Exception as error:  # noqa: BLE001 # the search must go on; its message may hold the secret
         log.error("user-data can't be copied: %s", fault_of(error))
+
+
+def _has_its_own(root: Path) -> bool:
+    """Whether users and keys are others' business: Kairos's agent, the host's own cloud-init."""
+    return is_kairos(root) or (root / _AGENT).exists()
 
 
 def _write(choice: Choice, paths: Paths) -> None:

@@ -43,6 +43,8 @@ def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Findi
             assert name is not None
             if text(name) in number_of:
                 waits.setdefault(number, []).append(number_of[text(name)])
+                if file and text(name).startswith(f"{file}."):
+                    yield _by_file_name(file, name)
             else:
                 yield _missing(stage, name, names)
         if not told and number:
@@ -53,6 +55,13 @@ def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Findi
         yield Finding(rules.CYCLE, steps[cycle[0]].position, f"steps of the stage `{stage}` wait "
                       f"for each other: {said}", "an order that has a beginning",
                       "remove one of the `after` keys")  # fmt: skip
+
+
+def _by_file_name(file: str, name: Value) -> Finding:
+    return Finding(rules.AFTER_NAME, name.position, "`after` by the file's own name "
+                   f"`{file[:40]}`: Kairos drops the `name` of a #cloud-config file, and its "
+                   "executor crashes", "steps in the order in which they are listed",
+                   "leave `after` out: each step waits for the one before it")  # fmt: skip
 
 
 def _missing(stage: str, name: Value, names: Sequence[str]) -> Finding:

@@ -32,6 +32,7 @@ NO_MODE = Rule("no-mode", _W, "A file or directory without permissions: on Kairo
 NEVER_RUN = Rule("never-run", _E, "A stage that no program runs.")
 CUSTOM_STAGE = Rule("custom-stage", _W, "A stage of the user's own, which runs only by hand.")
 AFTER = Rule("after", _E, "`after` with a step that isn't there: Kairos's executor crashes.")
+AFTER_NAME = Rule("after-name", _W, "`after` by a name that Kairos drops: its executor crashes.")
 CYCLE = Rule("cycle", _E, "Steps that wait for each other.")
 TEMPLATE = Rule("template", _E, "A Go template that doesn't parse: Kairos leaves it as it is.")
 NO_VALUE = Rule("template-value", _W, "A template with a key that Kairos doesn't have: it renders "

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -82,7 +83,8 @@ class _Pages(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data or b"")))
         self.end_headers()
         if body:
-            self.wfile.write(data or b"")
+            with suppress(OSError):  # who did not wait for /slow
+                self.wfile.write(data or b"")
 
     def do_GET(self) -> None:
         """Answer."""

@@ -13,7 +13,7 @@ from overlay_runtime.config.load import load
 from overlay_runtime.config.sources import gather
 from overlay_runtime.config.volumes import CIDATA
 from overlay_runtime.errors import ConfigError
-from overlay_runtime.paths import EMBEDDED, Paths, find_paths
+from overlay_runtime.paths import EMBEDDED, LOCAL, Paths, find_paths
 
 BLOCK = "#cloud-config\noverlay:\n  secret: sixteen characters\n  vni: {vni}\n"
 
@@ -229,3 +229,17 @@ def test_the_volumes_files_are_kept_for_stages_and_network(root: _Root) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
     root.gather()
     assert not root.paths.volume.exists(), "the volume is gone"
+
+
+def test_a_host_of_its_own(root: _Root) -> None:
+    """The operator's file goes before the embedded one, and cloud-init is left alone."""
+    root.embedded(BLOCK.format(vni=1))
+    own = root.path / LOCAL
+    own.parent.mkdir(parents=True)
+    own.write_text(BLOCK.format(vni=2))
+    (root.path / "usr/lib/edge-overlay/agent.json").write_text("{}")
+    root.paths = find_paths(str(root.path))
+    root.gather()
+    assert root.vni() == 2
+    assert load(root.paths).origin == str(own)
+    assert not (root.path / "var/lib/cloud").exists()

@@ -194,7 +194,7 @@ def test_a_cycle_is_named() -> None:
         "    - {name: b, commands: [b], after: [{name: site.a}]}\n"
         "    - {name: c, commands: [c], after: [{name: site.b}]}\n"
     )
-    [cycle] = found(text)
+    [cycle] = [one for one in found(text) if " after-name:" not in one]
     assert cycle.startswith("7:7 cycle:")
     assert all(f"`{name}`" in cycle for name in "abc")
 
@@ -204,7 +204,16 @@ def test_steps_wait_for_the_one_before_too() -> None:
         "name: site\nstages:\n  boot:\n    - {name: a, commands: [a], after: [{name: site.b}]}\n"
         "    - {name: b, commands: [b]}\n"
     )
-    assert [one.split(":")[1].split()[1] for one in found(text)] == ["cycle"]
+    assert [one.split(":")[1].split()[1] for one in found(text)] == ["cycle", "after-name"]
+
+
+def test_after_by_a_name_that_kairos_drops() -> None:
+    text = HEAD + (
+        "name: site\nstages:\n  boot:\n    - {name: a, commands: [a]}\n"
+        "    - {name: b, commands: [b], after: [{name: site.a}]}\n"
+    )
+    [only] = found(text)
+    assert only.startswith("8:47 after-name:") and "Kairos drops" in only
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The agent for hosts that already run: a Debian package and a self-contained tarball."""

@@ -1,0 +1,1 @@
+"""Hosts that already run: real netplan, ifupdown and NetworkManager in containers."""

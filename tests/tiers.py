@@ -1,0 +1,81 @@
+"""All tiers, as `make test` runs them: those that mostly wait side by side, the others in turn.
+
+A tier is a folder of tests and a pytest process of its own. Guests in software emulation take all
+processors, so nothing runs beside them; namespaces and containers wait most of their time, for
+leases, time limits and services. After a group with a failure nothing further is run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.oci.daemon import docker_daemon
+from tests.site import EVIDENCE, REPOSITORY
+
+GROUPS: tuple[tuple[str, ...], ...] = (
+    ("unit yip",),
+    ("netns", "oci", "host"),
+    ("image kairos",),
+    ("vm",),
+)
+"""Groups in turn; within a group each string is one process, with the folders in it."""
+
+_WITH_DOCKER = frozenset(("oci", "host"))
+
+
+def main() -> int:
+    """Run all; return 0 if all passed."""
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    for group in GROUPS:
+        with ExitStack() as stack:
+            if _WITH_DOCKER & set(group):
+                stack.enter_context(docker_daemon())  # one for all of them
+            codes = list(_run(group))
+        if any(codes):
+            print(f"\nfailed: {', '.join(t for t, c in zip(group, codes, strict=True) if c)}")
+            return 1
+    return 0
+
+
+def _run(group: Sequence[str]) -> Iterator[int]:
+    """Run the tiers of a group at once; yield their exit codes. One alone is seen as it goes, of
+    several each when it has ended."""
+    if len(group) == 1:
+        yield subprocess.run(_words(group[0]), cwd=REPOSITORY).returncode
+        return
+    print(f"\nside by side: {', '.join(group)}; each is shown when it ends", flush=True)
+    began = time.monotonic()
+    with ExitStack() as stack:
+        running: list[tuple[str, subprocess.Popen[bytes], Path]] = []
+        for tier in group:
+            log = EVIDENCE / f"{tier}.log"
+            output = stack.enter_context(log.open("wb"))
+            process = subprocess.Popen(
+                _words(tier), cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT
+            )
+            stack.callback(process.kill)
+            running.append((tier, process, log))
+        left = list(running)
+        while left:
+            time.sleep(1)
+            for one in [each for each in left if each[1].poll() is not None]:
+                left.remove(one)
+                minutes = (time.monotonic() - began) / 60
+                print(f"\n===== {one[0]}, after {minutes:.1f} min", flush=True)
+                print(one[2].read_text(errors="replace"), flush=True)
+    for _, process, _ in running:
+        yield process.returncode
+
+
+def _words(tier: str) -> list[str]:
+    folders = [f"tests/{name}" for name in tier.split()]
+    return [sys.executable, "-m", "pytest", *folders]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -87,7 +87,7 @@ def iso_template(
         os.utime(placeholder, (epoch, epoch))
         image = directory / "template.iso"
         environment = {"SOURCE_DATE_EPOCH": str(epoch)}
-        process.run(_xorriso_words(base, tree, placeholder, image), log, env=environment)
+        process.run(_xorriso_words(base, tree, placeholder, image, epoch), log, env=environment)
         record = {"offset": _inspected(image, slot, log), "size": slot}
         (directory / "slot.json").write_text(json.dumps(record))
 
@@ -114,7 +114,9 @@ def _boot_tree(options: IsoOptions, work: Path, epoch: int) -> Path:
     return tree
 
 
-def _xorriso_words(base: BaseFiles, tree: Path, placeholder: Path, image: Path) -> list[str | Path]:
+def _xorriso_words(
+    base: BaseFiles, tree: Path, placeholder: Path, image: Path, epoch: int
+) -> list[str | Path]:
     grafts = {
         "live/10-base.squashfs": base.layer,
         LAYER_NAME: placeholder,
@@ -125,8 +127,9 @@ def _xorriso_words(base: BaseFiles, tree: Path, placeholder: Path, image: Path) 
     }
     words: list[str | Path] = ["xorriso", "-as", "mkisofs", "-quiet", "-iso-level", "3"]
     words += ["-rational-rock", "-joliet", "-volid", VOLUME_ID, "-output", image, "-graft-points"]
-    # all times from SOURCE_DATE_EPOCH: the same input gives the same bytes
-    words += ["--set_all_file_dates", "set_to_mtime"]
+    # The same input gives the same bytes: not the files' own times, nor, for directories that
+    # xorriso makes by itself, the present one.
+    words += ["--set_all_file_dates", f"={epoch}"]
     # from a stick or disk: GRUB's boot sector, and a GPT with the EFI partition; some BIOSes
     # boot only from a partition table with an active entry
     words += ["--grub2-mbr", base.bios_mbr, "-partition_offset", "16", "--mbr-force-bootable"]

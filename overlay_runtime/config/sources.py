@@ -31,7 +31,7 @@ from overlay_runtime.paths import Paths
 log = logging.getLogger(__name__)
 
 CIDATA = "cidata:/user-data"
-_NETWORK = re.compile(rb"\bstylus\b.*\bnetwork['\"]?\s*:", re.DOTALL)
+_NETWORK = re.compile(rb"\bnetwork['\"]?\s*:")
 _SEED = "var/lib/cloud/seed/nocloud"
 _AGENT = "usr/lib/edge-overlay/agent.json"
 """Where the agent was installed on a host that already ran: its cloud-init, if it has one, has a
@@ -205,10 +205,15 @@ def _keep_volume(choice: Choice, paths: Paths) -> None:
 def _mark_network(choice: Choice, paths: Paths) -> None:
     """Leave a mark if somebody may describe the network: without it no program starts to look."""
     files = (choice.volume.get("user-data"), choice.embedded)
-    if "network-config" in choice.volume or any(data and _NETWORK.search(data) for data in files):
+    if "network-config" in choice.volume or any(map(_may_describe, files)):
         paths.network_mark.touch(mode=0o644)
     else:
         paths.network_mark.unlink(missing_ok=True)
+
+
+def _may_describe(data: bytes | None) -> bool:
+    """Whether there may be a network block. In whatever order: `stylus` may be an alias (`*`)."""
+    return bool(data and b"stylus" in data and _NETWORK.search(data))
 
 
 def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | None) -> None:

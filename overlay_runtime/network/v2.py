@@ -20,6 +20,8 @@ from overlay_runtime.userdata.netconfig import (
 def is_disabled(top: Value) -> bool:
     """Whether it says nothing, or `config: disabled`, as cloud-init has it."""
     network = body(top)
+    if network.data is not None and not isinstance(network.data, dict):
+        return False  # a script, perhaps: it says something, and nothing that is understood
     return not entries(network) or text(child(network, "config")) == "disabled"
 
 

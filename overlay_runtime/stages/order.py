@@ -7,6 +7,7 @@ the order in which they are written, which is one of the orders that yip allows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -30,21 +31,24 @@ def step_names(roots: Sequence[str], names: Sequence[str], implied: bool) -> lis
     `implied`: yip puts a step of its own before those of this stage (`#cloud-config` files: users
     and files, the host name), so that its numbers are higher by one.
     """
+    own = yip_names(names)
+    with_ours = yip_names(["", *names])[1:] if implied else own
+    times = Counter(names)
     found = []
-    for number in range(len(names)):
-        called = [_name(["", *names], number + 1)] if implied else []
-        called.append(_name(names, number))
-        if names[number] and names.count(names[number]) == 1:
+    for number, name in enumerate(names):
+        called = [with_ours[number], own[number]]
+        if name and times[name] == 1:
             # yip numbers all steps as soon as two have no name; a plain name is understood too.
-            called.append(names[number])
+            called.append(name)
         found.append(tuple(dict.fromkeys(f"{root}.{one}" for one in called for root in roots)))
     return found
 
 
-def _name(names: Sequence[str], number: int) -> str:
+def yip_names(names: Sequence[str]) -> list[str]:
+    """yip's names: numbered as soon as two are the same."""
     if len(set(names)) < len(names):
-        return f"{names[number]}.{number}"
-    return names[number] or str(number)
+        return [f"{name}.{number}" for number, name in enumerate(names)]
+    return [name or str(number) for number, name in enumerate(names)]
 
 
 def plan(steps: Sequence[Step]) -> Plan:

@@ -28,7 +28,7 @@ class Tree:
 
     def real(self, path: str, *, follow: bool = True) -> Path:
         """Return where `path` lies, free of links; what isn't there is taken as it is written.
-        `follow`: the last part too. Raises OSError (ELOOP, ENAMETOOLONG), ValueError."""
+        `follow`: the last part too. Raises OSError (ELOOP, ENAMETOOLONG, EACCES), ValueError."""
         if "\0" in path:
             raise ValueError("a NUL character in a path")
         todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
@@ -49,6 +49,7 @@ class Tree:
                     raise
                 done.append(part)
                 continue
+            _trust(self.root.joinpath(*done), part)
             links += 1
             if links > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -80,8 +81,15 @@ class Tree:
         return self.real(path, follow=False).lstat()
 
     def read(self, path: str) -> bytes:
-        """Return a file's content; at most 16 MiB of it."""
-        with self.real(path).open("rb") as file:
+        """Return a file's content; at most 16 MiB of it. A device or a pipe is refused: whoever
+        opens one may wait for ever."""
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        with os.fdopen(os.open(self.real(path), flags), "rb") as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if stat.S_ISDIR(kind):
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            if not stat.S_ISREG(kind):
+                raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", path)
             return file.read(1 << 24)
 
     def read_text(self, path: str) -> str:
@@ -166,3 +174,14 @@ class Tree:
             yield f"{self.scratch}/{Path(name).name}"
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _trust(directory: Path, name: str) -> None:
+    """Refuse a link that any user may have laid in a directory such as /tmp, as the kernel does
+    where it follows links itself (fs.protected_symlinks, proc_sys_fs(5)). Raises OSError."""
+    above = directory.stat()
+    if above.st_mode & (stat.S_ISVTX | stat.S_IWOTH) != stat.S_ISVTX | stat.S_IWOTH:
+        return
+    if (directory / name).lstat().st_uid not in (os.geteuid(), above.st_uid):
+        why = "somebody else's symbolic link in a directory that everybody may write to"
+        raise OSError(errno.EACCES, why, str(directory / name))

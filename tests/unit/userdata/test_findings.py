@@ -130,6 +130,7 @@ STEP_CASES = [
     ("    - users: {bob: {groups: sudo}}\n", "6:29 stage-type", "a list"),
     ("    - {name: x}\n", "6:7 nothing-to-do", "does nothing"),
     ("    - {commands: [a], node: '['}\n", "6:29 regex", "never run"),
+    ("    - {commands: [a], only_os: '(?!x)'}\n", "6:32 regex", "never run"),  # Go has none
     ("    - {commands: [a], if_files: {some: [/x]}}\n", "6:34 unknown-key", "if_files"),
     ("    - {commands: [a], only_service_manager: sysv}\n", "6:45 value", "systemd"),
     ("    - commands: ['x {{ if }} y']\n", "6:18 template", "missing value"),

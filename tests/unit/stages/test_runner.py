@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -117,10 +118,20 @@ def test_a_stages_time_ends(root: Path) -> None:
     assert [one.state for one in result.outcomes] == ["failed", "not run"]
 
 
-def test_an_endless_regular_expression_ends(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("overlay_runtime.stages.runner._SLACK_S", 0.0)
+@pytest.mark.timeout(10)
+def test_a_regular_expression_takes_no_time(root: Path) -> None:
+    """As Go's: Python's would take years for this one."""
     write(root, "ID=x\nPRETTY_NAME=" + "a" * 60 + "b\n", "etc/os-release")
-    write(root, steps("{only_os: '^(a+)+$', commands: [x]}"))
+    write(root, steps("{only_os: '^(a+)+$', commands: [x]}", "{only_os: '(?P<x>a)\\z|\\pL', "
+                      "commands: ['echo unicode >> $ROOT/log']}"))  # fmt: skip
+    assert [one.state for one in run(root).outcomes] == ["skipped", "done"]
+    assert log(root) == ["unicode"]
+
+
+def test_what_no_clock_stops_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("overlay_runtime.stages.runner._SLACK_S", 0.0)
+    monkeypatch.setattr("overlay_runtime.stages.runner.holds", lambda *_: time.sleep(30))
+    write(root, steps("{commands: [x]}"))
     result = run(root, limits=Limits(1, 1))
     assert any("its time of 1 s is over" in text for text in result.sentences())
 

@@ -39,6 +39,11 @@ stages:
     - name: names
       hostname: stage-host
       commands: [echo initramfs oem >> /var/log/order]
+    - name: netplan, as in Palette's documentation
+      files:
+        - path: /etc/netplan/99_config.yaml
+          permissions: 0600
+          content: "network: {{version: 2, ethernets: {{stage0: {{addresses: [192.0.2.77/24]}}}}}}"
     - name: a unit, enabled before the boot
       files:
         - path: /etc/systemd/system/made-by-stage.service
@@ -177,6 +182,11 @@ def test_background_children_live(staged: Host) -> None:
 def test_units_of_the_initramfs_stage_start_in_the_same_boot(staged: Host) -> None:
     wait_until("the unit", lambda: staged.try_run("test -e /run/made-by-stage")[0] == 0, 30,
                evidence=staged.evidence)  # fmt: skip
+
+
+def test_netplans_files_of_the_initramfs_stage_count_in_the_same_boot(staged: Host) -> None:
+    made = staged.run("cat /run/systemd/network/10-netplan-stage0.network")
+    assert "Address=192.0.2.77/24" in made
 
 
 def test_a_user_of_a_stage(staged: Host) -> None:

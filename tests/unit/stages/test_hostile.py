@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from overlay_runtime.cli import main
 from overlay_runtime.notices import told
 from overlay_runtime.paths import Paths, find_paths
+from overlay_runtime.stages.host import LiveHost
 from overlay_runtime.stages.order import step_names
 from overlay_runtime.stages.prepare import expect_all, prepare
+from overlay_runtime.stages.process import Done
 from overlay_runtime.stages.tree import Tree
+from overlay_runtime.stages.units import after_early_stages, units_state
 
 STAGE = "stages: {boot: [{commands: [x]}]}\n"
 ALL = {"rootfs", "initramfs", "fs", "boot", "network", "reconcile"}
@@ -135,3 +139,26 @@ def test_links_that_others_laid_in_tmp(
 def test_names_of_very_many_steps() -> None:
     names = [f"n{number}" for number in range(60_000)]
     assert step_names(["a"], names, implied=True)[-1][0] == "a.n59999"
+
+
+@pytest.mark.parametrize(("path", "told"), [
+    ("etc/netplan/99.yaml", True), ("etc/systemd/system/x.service", True), ("etc/hosts", False),
+])  # fmt: skip
+def test_systemd_reads_again_what_an_early_stage_brought(root: Path, path: str, told: bool) -> None:
+    """Also for netplan's files, of which a generator makes networkd's."""
+    ran: list[Sequence[str]] = []
+
+    class Host(LiveHost):
+        def run(
+            self, words: Sequence[str], limit: float, environment: Mapping[str, str] | None = None
+        ) -> Done:
+            assert limit > 0, environment
+            ran.append(words)
+            return Done(0)
+
+    host = Host(root)
+    before = units_state(host.tree)
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text("")
+    after_early_stages(host, ["rootfs", "initramfs"], before)
+    assert (["systemctl", "daemon-reload"] in ran) == told

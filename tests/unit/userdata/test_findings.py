@@ -250,6 +250,13 @@ def test_stages_that_never_run(stage: str, rule: str, words: str) -> None:
         ("#cloud-config\nusers: []\n", "1:1 no-overlay", "cidata"),
         ("#cloud-config\noverlay: {insecure: true}\n", "2:21 insecure", "join"),
         (HEAD + "users: [{name: a, passwd: x, lock_passwd: true}]\n", "4:8 no-login", "log in"),
+        (HEAD + "users: [{name: a, hashed_passwd: $6$x}]\n", "4:8 no-login", "log in"),
+        (HEAD + "hostname: n-{{ trunc 4 .MachineID }}\n", "4:11 as-cloud-init", "initramfs"),
+        (HEAD + "users: [{name: a, passwd: b, lock_passwd: false}]\n", "4:27 as-cloud-init",
+         "no hash"),
+        (HEAD + "users: [default, {name: a, passwd: $6$x}]\n", "4:36 as-cloud-init", "locks it"),
+        (HEAD + "users: [{name: a, ssh_authorized_keys: ['github:b']}]\n", "4:41 as-cloud-init",
+         "fetches none"),
         (HEAD + "runcmd: [[a, b]]\n", "4:10 runcmd-list", "Kairos"),
         (HEAD + "install: {devise: /dev/sda}\n", "4:11 unheard-of-key", "did you mean `device`?"),
         (HEAD + "install: {quite-else: 1}\n", "4:11 unheard-of-key", "quite-else"),
@@ -273,7 +280,8 @@ def test_the_whole(text: str, place: str, words: str) -> None:
     [
         "users: [{name: a, ssh_authorized_keys: [ssh-ed25519 AAAA]}]",
         "users: [default, {name: a}]",
-        "users: [{name: a, groups: 'sudo, adm', sudo: false, plain_text_passwd: x}]",
+        "users: [{name: a, groups: 'sudo, adm', sudo: false, plain_text_passwd: x, "
+        "lock_passwd: false}]",
         "write_files: [{path: /x, permissions: '0644'}, {path: /y, permissions: 0644}]",
         "install: {partitions.oem.size: 60, extra-partitions: [{Name: a, size: 1}], auto: true}",
         "x-note: anything\nx-other: [1]",

@@ -145,6 +145,10 @@ class Tree:
         """Set owner and group, by their numbers; -1 leaves one as it is."""
         os.chown(self.real(path), owner, group)
 
+    def chown_open(self, descriptor: int, owner: int, group: int) -> None:
+        """Set owner and group of what is open."""
+        os.fchown(descriptor, owner, group)
+
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory, with exactly these permissions."""
         place = self.real(path)

@@ -39,11 +39,6 @@ stages:
     - name: names
       hostname: stage-host
       commands: [echo initramfs oem >> /var/log/order]
-    - name: netplan, as in Palette's documentation
-      files:
-        - path: /etc/netplan/99_config.yaml
-          permissions: 0600
-          content: "network: {{version: 2, ethernets: {{stage0: {{addresses: [192.0.2.77/24]}}}}}}"
     - name: a unit, enabled before the boot
       files:
         - path: /etc/systemd/system/made-by-stage.service
@@ -76,7 +71,13 @@ _BROKEN = "stages: {boot: [\n"
 _USER_DATA = """\
 stages:
   fs: [{commands: [echo fs user-data >> /var/log/order]}]
-  initramfs: [{commands: [echo initramfs user-data >> /var/log/order]}]
+  initramfs:
+    - commands: [echo initramfs user-data >> /var/log/order]
+    - name: netplan, as in Palette's documentation
+      files:
+        - path: /etc/netplan/99_config.yaml
+          permissions: 0600
+          content: "network: {version: 2, ethernets: {stage0: {addresses: [192.0.2.77/24]}}}"
   boot: [{commands: [echo boot user-data >> /var/log/order]}]
   boot.after: [{commands: [echo boot.after user-data >> /var/log/order]}]
   network:

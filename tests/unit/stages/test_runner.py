@@ -28,6 +28,9 @@ class Unowned(Tree):
     def chown(self, path: str, owner: int, group: int) -> None:  # noqa: ARG002
         self.real(path).stat()
 
+    def chown_open(self, descriptor: int, owner: int, group: int) -> None:  # noqa: ARG002
+        os.fstat(descriptor)
+
 
 class Host(LiveHost):
     """Commands run on this machine (a root without a shell has no other), below /tmp alone."""
@@ -285,5 +288,34 @@ def test_a_link_in_the_place_of_dot_ssh_is_refused(root: Path) -> None:
     if os.geteuid() == 0:  # else it is some user's already
         os.lchown(link, 1500, 1500)
     write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
-    assert "a symbolic link is in the place of ~/.ssh" in run(root).sentences()[0]
+    [said] = run(root).sentences()
+    assert "a symbolic link" in said and "in the place of ~/.ssh" in said
     assert not (root / "etc/authorized_keys").exists()
+
+
+def test_a_link_in_the_place_of_authorized_keys_is_refused(root: Path) -> None:
+    write(root, "eve:x:1500:1500::/home/eve:/bin/sh\n", "etc/passwd")
+    (root / "home/eve/.ssh").mkdir(parents=True)
+    (root / "home/eve/.ssh/authorized_keys").symlink_to("/etc/passwd")
+    write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
+    assert "a symbolic link" in run(root).sentences()[0]
+    assert "ssh-rsa" not in (root / "etc/passwd").read_text()
+
+
+def test_a_link_that_comes_while_keys_are_fetched_misleads_nobody(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "eve:x:1500:1500::/home/eve:/bin/sh\n", "etc/passwd")
+    (root / "home/eve").mkdir(parents=True)
+    write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
+
+    def fetched(_: object, key: str) -> str:
+        (root / "home/eve/.ssh").rename(root / "home/eve/away")
+        (root / "home/eve/.ssh").symlink_to(root / "etc")
+        return key
+
+    monkeypatch.setattr("overlay_runtime.stages.actions.sshkeys._fetched", fetched)
+    assert run(root).sentences() == []
+    assert not (root / "etc/authorized_keys").exists()
+    place = root / "home/eve/away/authorized_keys"
+    assert (place.read_text(), place.stat().st_mode & 0o777) == ("ssh-rsa A\n", 0o600)

@@ -74,7 +74,10 @@ def test_what_works_is_kept_and_read_again(tmp_path: Path) -> None:
     assert load_asked(paths) is None
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "systemd/../../etc/passwd", "edge/x"])
+@pytest.mark.parametrize("path", [
+    "/etc/passwd", "systemd/../../etc/passwd", "edge/x", "systemd/system/x.service",
+    "systemd/network/zz-10-edge-../../x", "systemd/network/50-mine.network",
+])  # fmt: skip
 def test_a_stored_path_never_leads_elsewhere(path: str) -> None:
     stored = json.loads(json.dumps(BUNDLE.as_dict()))
     stored["files"] = {path: ""}

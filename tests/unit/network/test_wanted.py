@@ -65,6 +65,14 @@ def test_a_network_config_of_another_kind(tmp_path: Path, text: str) -> None:
     assert problem.startswith("cidata:/network-config:1:1: found ") and "a mapping" in problem
 
 
+def test_what_cloud_init_has_no_section_for_is_a_problem(tmp_path: Path) -> None:
+    wanted = wanted_of(paths_in(tmp_path), v2=V2 + "wifis: {wlan0: {dhcp4: true}}\nethernet: {}\n")
+    [first, second] = sorted(wanted.problems)
+    assert first.startswith("cidata:/network-config:3:1: `wifis`: nothing is done with it")
+    assert "did you mean `ethernets`" in second
+    assert list(wanted.document.definitions) == ["eth0"] and not wanted.wrong
+
+
 def test_proxies_of_a_block_hold_beside_a_network_config(tmp_path: Path) -> None:
     wanted = wanted_of(paths_in(tmp_path), v2=V2, user_data=block(
         "eth0: {}", site="httpsProxy: http://p.example:3128"))  # fmt: skip

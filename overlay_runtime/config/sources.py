@@ -163,24 +163,34 @@ def _has_block(data: bytes) -> bool:
 
 
 def _store(choice: Choice, root: Path, paths: Paths, identity: str | None) -> None:
-    try:
+    """Put everything in its place. What can't be done (a full /run) keeps nothing else from it."""
+
+    def mark() -> None:
+        _mark_network(choice, paths)
+
+    def write() -> None:
         _write(choice, paths)
+
+    def seed() -> None:
         if choice.user_data is not None and not (root / _AGENT).exists():
             _seed(root, choice.user_data, choice.others, identity)
-    except OSError as error:
-        log.error("user-data can't be copied: %s", error)
-    except Exception as error:  # noqa: BLE001 # the search must go on; its message may hold the secret
-        log.error("user-data can't be copied: %s", fault_of(error))
+
+    # The mark first: an empty file finds room where nothing else does.
+    for store in (mark, write, seed):
+        try:
+            store()
+        except OSError as error:
+            log.error("user-data can't be copied: %s", error)
+        except Exception as error:  # noqa: BLE001 # the search must go on; its message may hold the secret
+            log.error("user-data can't be copied: %s", fault_of(error))
 
 
 def _write(choice: Choice, paths: Paths) -> None:
-    paths.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     if choice.overlay is None:
         paths.user_data.unlink(missing_ok=True)
     else:
         write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
     _keep_volume(choice, paths)
-    _mark_network(choice, paths)
     # Without user-data too: the problems say why there is none.
     sources = {
         "origin": choice.origin,
@@ -204,6 +214,7 @@ def _keep_volume(choice: Choice, paths: Paths) -> None:
 
 def _mark_network(choice: Choice, paths: Paths) -> None:
     """Leave a mark if somebody may describe the network: without it no program starts to look."""
+    paths.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     files = (choice.volume.get("user-data"), choice.embedded)
     if "network-config" in choice.volume or any(map(_may_describe, files)):
         paths.network_mark.touch(mode=0o644)

@@ -13,9 +13,19 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _MOST_LINKS = 40  # as the kernel: path_resolution(7)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file that is being filled, and where it lies until it is whole."""
+
+    file: BinaryIO
+    place: Path
 
 
 class Tree:
@@ -80,16 +90,22 @@ class Tree:
         """Return lstat(2) of it."""
         return self.real(path, follow=False).lstat()
 
-    def read(self, path: str) -> bytes:
-        """Return a file's content; at most 16 MiB of it. A device or a pipe is refused: whoever
-        opens one may wait for ever."""
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a file for reading. A device or a pipe is refused: whoever opens one may wait for
+        ever."""
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        with os.fdopen(os.open(self.real(path), flags), "rb") as file:
-            kind = os.fstat(file.fileno()).st_mode
+        descriptor = os.open(self.real(path), flags)
+        kind = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(kind):
+            os.close(descriptor)
             if stat.S_ISDIR(kind):
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-            if not stat.S_ISREG(kind):
-                raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", path)
+            raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", path)
+        return os.fdopen(descriptor, "rb")
+
+    def read(self, path: str) -> bytes:
+        """Return a file's content; at most 16 MiB of it."""
+        with self.open_file(path) as file:
             return file.read(1 << 24)
 
     def read_text(self, path: str) -> str:
@@ -136,6 +152,37 @@ class Tree:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+    @contextmanager
+    def incoming(self, path: str) -> Iterator[Incoming]:
+        """A new file (0600) for the block's time, on the file system where `path` is or will be:
+        `adopt` puts it there."""
+        place = self.real(path)
+        while not place.is_dir():
+            place = place.parent
+        descriptor, name = tempfile.mkstemp(prefix=".edge-overlay-", dir=place)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield Incoming(file, Path(name))
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def adopt(self, path: str, made: Incoming) -> None:
+        """Put a file that came in where `path` is, through links; owner and mode of an old one
+        stay as they are. Something else than a file there is refused."""
+        place = self.real(path)
+        try:
+            old = place.stat()
+        except FileNotFoundError:
+            old = None
+        made.file.flush()
+        if old is not None:
+            if not stat.S_ISREG(old.st_mode):
+                name = errno.EISDIR if stat.S_ISDIR(old.st_mode) else errno.ENXIO
+                raise OSError(name, os.strerror(name), path)
+            os.fchmod(made.file.fileno(), stat.S_IMODE(old.st_mode))
+            os.fchown(made.file.fileno(), old.st_uid, old.st_gid)
+        made.place.replace(place)
 
     def chmod(self, path: str, mode: int) -> None:
         """Set permissions."""

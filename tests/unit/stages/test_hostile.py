@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from overlay_runtime.cli import main
 from overlay_runtime.notices import told
 from overlay_runtime.paths import Paths, find_paths
 from overlay_runtime.stages.host import LiveHost
+from overlay_runtime.stages.limits import Limits
 from overlay_runtime.stages.order import step_names
 from overlay_runtime.stages.prepare import expect_all, prepare
 from overlay_runtime.stages.process import Done
+from overlay_runtime.stages.runner import run_stage
 from overlay_runtime.stages.tree import Tree
 from overlay_runtime.stages.units import after_early_stages, units_state
 
@@ -162,3 +165,24 @@ def test_systemd_reads_again_what_an_early_stage_brought(root: Path, path: str, 
     (root / path).write_text("")
     after_early_stages(host, ["rootfs", "initramfs"], before)
     assert (["systemctl", "daemon-reload"] in ran) == told
+
+
+def test_a_download_is_never_whole_in_memory(root: Path) -> None:
+    """And comes to its place as a whole, with the old file's permissions."""
+    (root / "big").touch()
+    os.truncate(root / "big", 96 << 20)
+    (root / "etc/got").write_text("old")
+    (root / "etc/got").chmod(0o640)
+    item = "{url: 'file:///big', path: /etc/got}"
+    (root / "oem/50.yaml").write_text(f"stages: {{boot: [{{downloads: [{item}]}}]}}\n")
+    tracemalloc.start()
+    try:
+        result = run_stage("boot", paths(root), LiveHost(root), Limits(30, 60))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.sentences() == []
+    about = (root / "etc/got").stat()
+    assert (about.st_size, about.st_mode & 0o777) == (96 << 20, 0o640)
+    assert most < 20 << 20
+    assert sorted(path.name for path in (root / "etc").iterdir()) == ["got"]

@@ -7,14 +7,10 @@ the order in which they are written, which is one of the orders that yip allows.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from overlay_runtime.stages.model import Step, shown_name
-
-IMPLIED = frozenset(("boot", "initramfs", "network"))
-"""Stages to which Kairos adds a step for the keys of a #cloud-config file."""
 
 
 @dataclass
@@ -23,32 +19,6 @@ class Plan:
 
     steps: list[Step] = field(default_factory=list)
     affected: list[tuple[Step, str]] = field(default_factory=list)
-
-
-def step_names(roots: Sequence[str], names: Sequence[str], implied: bool) -> list[tuple[str, ...]]:
-    """Return for each step of a file and stage what `after` may call it, yip's name first.
-
-    `implied`: yip puts a step of its own before those of this stage (`#cloud-config` files: users
-    and files, the host name), so that its numbers are higher by one.
-    """
-    own = yip_names(names)
-    with_ours = yip_names(["", *names])[1:] if implied else own
-    times = Counter(names)
-    found = []
-    for number, name in enumerate(names):
-        called = [with_ours[number], own[number]]
-        if name and times[name] == 1:
-            # yip numbers all steps as soon as two have no name; a plain name is understood too.
-            called.append(name)
-        found.append(tuple(dict.fromkeys(f"{root}.{one}" for one in called for root in roots)))
-    return found
-
-
-def yip_names(names: Sequence[str]) -> list[str]:
-    """yip's names: numbered as soon as two are the same."""
-    if len(set(names)) < len(names):
-        return [f"{name}.{number}" for number, name in enumerate(names)]
-    return [name or str(number) for number, name in enumerate(names)]
 
 
 def plan(steps: Sequence[Step]) -> Plan:

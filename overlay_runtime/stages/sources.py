@@ -23,10 +23,10 @@ from overlay_runtime.identity import in_container
 from overlay_runtime.paths import Paths
 from overlay_runtime.stages.decode import Wrong, decode
 from overlay_runtime.stages.model import Source, Step
-from overlay_runtime.stages.order import IMPLIED, step_names
 from overlay_runtime.stages.tree import Tree
 from overlay_runtime.userdata.lookup import child, entries, items, text
 from overlay_runtime.userdata.stages import STEP
+from overlay_runtime.userdata.stepnames import IMPLIED, step_names
 
 DIRECTORIES = ("/system/oem", "/oem", "/usr/local/cloud-config")
 """Where Kairos looks for stages (kairos-agent, GetCloudInitPaths)."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from overlay_runtime.config.document import Value
-from overlay_runtime.stages.order import IMPLIED, yip_names
-from overlay_runtime.stages.order import step_names as names_for_after
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, items, text
+from overlay_runtime.userdata.stepnames import IMPLIED, yip_names
+from overlay_runtime.userdata.stepnames import step_names as names_for_after
 
 INSTALLED_AS = ("/oem/95_userdata.yaml", "/oem/90_custom.yaml")
 """Where Kairos puts user-data: without a `name`, steps are called after these."""

@@ -14,12 +14,12 @@ from overlay_runtime.notices import told
 from overlay_runtime.paths import Paths, find_paths
 from overlay_runtime.stages.host import LiveHost
 from overlay_runtime.stages.limits import Limits
-from overlay_runtime.stages.order import step_names
 from overlay_runtime.stages.prepare import expect_all, prepare
 from overlay_runtime.stages.process import Done
 from overlay_runtime.stages.runner import run_stage
 from overlay_runtime.stages.tree import Tree
 from overlay_runtime.stages.units import after_early_stages, units_state
+from overlay_runtime.userdata.stepnames import step_names
 
 STAGE = "stages: {boot: [{commands: [x]}]}\n"
 ALL = {"rootfs", "initramfs", "fs", "boot", "network", "reconcile"}

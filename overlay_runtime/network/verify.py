@@ -66,7 +66,12 @@ class Findings:
         if self.cut_off and not told:
             told = [f"{one.device.where}: no DHCP server answers `{one.device.name}`"
                     for one in self.verdicts if one.device.dhcp]  # fmt: skip
-        return told + [one.warning for one in self.verdicts if one.warning]
+        return told + self.warnings
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be told though it works."""
+        return [one.warning for one in self.verdicts if one.warning]
 
 
 def look(bundle: Bundle, *, in_effect: bool) -> Findings:

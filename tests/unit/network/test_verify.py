@@ -53,4 +53,4 @@ def test_several_nics_with_one_static_address(
     bundle = Bundle("f", (TILL,), {"systemd/network/zz-10-edge-till.network": text})
     found = look(bundle, in_effect=True)
     assert found.good
-    assert words in " ".join(found.in_words) and bool(words) == bool(found.in_words)
+    assert words in " ".join(found.warnings) and bool(words) == bool(found.warnings)

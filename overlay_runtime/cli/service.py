@@ -19,9 +19,10 @@ def run(options: argparse.Namespace, paths: Paths) -> int:
 def gather(options: argparse.Namespace, paths: Paths) -> int:
     """Find the user-data and keep a copy for the agent."""
     from overlay_runtime.config.sources import gather as gather_sources
-    from overlay_runtime.stages.prepare import prepare
+    from overlay_runtime.stages.prepare import expect_all, prepare
 
     set_up(debug=options.debug)
+    expect_all(paths)
     gather_sources(options.root, paths, options.identity)
     prepare(options.root, paths, options.identity)
     return 0

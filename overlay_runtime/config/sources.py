@@ -32,7 +32,7 @@ from overlay_runtime.paths import Paths
 
 log = logging.getLogger(__name__)
 
-_NETWORK = re.compile(rb"\bstylus\b.*\bnetwork['\"]?\s*:", re.DOTALL)
+_NETWORK = re.compile(rb"\bnetwork['\"]?\s*:")
 _SEED = "var/lib/cloud/seed/nocloud"
 _AGENT = "usr/lib/edge-overlay/agent.json"
 """Where the agent was installed on a host that already ran: its cloud-init, if it has one, has a
@@ -168,14 +168,26 @@ def _has_block(data: bytes) -> bool:
 
 
 def _store(choice: Choice, root: Path, paths: Paths, identity: str | None) -> None:
-    try:
+    """Put everything in its place. What can't be done (a full /run) keeps nothing else from it."""
+
+    def mark() -> None:
+        _mark_network(choice, paths)
+
+    def write() -> None:
         _write(choice, paths)
+
+    def seed() -> None:
         if choice.user_data is not None and not _has_its_own(root):
             _seed(root, choice.user_data, choice.others, identity)
-    except OSError as error:
-        log.error("user-data can't be copied: %s", error)
-    except Exception as error:  # noqa: BLE001 # the search must go on; its message may hold the secret
-        log.error("user-data can't be copied: %s", fault_of(error))
+
+    # The mark first: an empty file finds room where nothing else does.
+    for store in (mark, write, seed):
+        try:
+            store()
+        except OSError as error:
+            log.error("user-data can't be copied: %s", error)
+        except Exception as error:  # noqa: BLE001 # the search must go on; its message may hold the secret
+            log.error("user-data can't be copied: %s", fault_of(error))
 
 
 def _has_its_own(root: Path) -> bool:
@@ -184,13 +196,11 @@ def _has_its_own(root: Path) -> bool:
 
 
 def _write(choice: Choice, paths: Paths) -> None:
-    paths.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     if choice.overlay is None:
         paths.user_data.unlink(missing_ok=True)
     else:
         write_atomic(paths.user_data, choice.overlay, 0o600, sync=False)
     _keep_volume(choice, paths)
-    _mark_network(choice, paths)
     # Without user-data too: the problems say why there is none.
     sources = {
         "origin": choice.origin,
@@ -214,11 +224,17 @@ def _keep_volume(choice: Choice, paths: Paths) -> None:
 
 def _mark_network(choice: Choice, paths: Paths) -> None:
     """Leave a mark if somebody may describe the network: without it no program starts to look."""
+    paths.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     files = (choice.volume.get("user-data"), choice.embedded)
-    if "network-config" in choice.volume or any(data and _NETWORK.search(data) for data in files):
+    if "network-config" in choice.volume or any(map(_may_describe, files)):
         paths.network_mark.touch(mode=0o644)
     else:
         paths.network_mark.unlink(missing_ok=True)
+
+
+def _may_describe(data: bytes | None) -> bool:
+    """Whether there may be a network block. In whatever order: `stylus` may be an alias (`*`)."""
+    return bool(data and b"stylus" in data and _NETWORK.search(data))
 
 
 def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | None) -> None:

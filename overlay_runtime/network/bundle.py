@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,8 @@ LINK_PREFIX = "10-edge-"
 
 NETWORK_DIR = "systemd/network"
 RESOLVED = "systemd/resolved.conf.d/20-edge-network.conf"
+
+_OURS = re.compile(rf"{NETWORK_DIR}/({PREFIX}|{LINK_PREFIX})[^/\s]+(\.d/[^/\s]+\.conf)?")
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,10 @@ class Bundle:
 def read_bundle(content: Mapping[str, Any]) -> Bundle:
     """Read what `as_dict` made. Raises KeyError, TypeError or ValueError if it is something else.
 
-    Paths that lead out of the directory for network files are a ValueError.
+    Paths other than those of our own files are a ValueError.
     """
     files = {str(path): str(text) for path, text in dict(content["files"]).items()}
-    if any(".." in path.split("/") or not path.startswith("systemd/") for path in files):
+    if not all(path == RESOLVED or _OURS.fullmatch(path) for path in files):
         raise ValueError("a path that is none of ours")
     devices = tuple(
         Device(str(one["name"]), str(one["where"]),

@@ -83,7 +83,7 @@ def _said(stderr: str) -> str:
 
 def _collected(directory: Path) -> dict[str, str]:
     files = {}
-    for path in sorted(directory.glob(f"{_ITS_PREFIX}*")):
+    for path in sorted(one for one in directory.glob(f"{_ITS_PREFIX}*") if one.is_file()):
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".link" and not _changes_link(text):
             continue

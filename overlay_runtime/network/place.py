@@ -63,7 +63,8 @@ def tell_running(bundle: Bundle | None) -> None:
     gone = [name for name in ALL_VARIABLES if name not in environment]
     _systemctl("unset-environment", *gone)
     if environment:
-        _systemctl("set-environment", *(f"{name}={value}" for name, value in environment.items()))
+        # By its own environment: every user can read a program's arguments.
+        _run("systemctl", "import-environment", *environment, environment=environment)
     if bundle and any(name.endswith(".link") for name in bundle.files):
         _run("udevadm", "control", "--reload")
         _run("udevadm", "trigger", "--settle", "--action=add", "--subsystem-match=net")
@@ -146,10 +147,11 @@ def _systemctl(*words: str) -> bool:
     return _run("systemctl", *words)
 
 
-def _run(*words: str, quiet: bool = False) -> bool:
-    """Run a program; what fails is told without its arguments, which may hold a password."""
+def _run(*words: str, quiet: bool = False, environment: Mapping[str, str] | None = None) -> bool:
+    """Run a program; what fails is told without what it said, which may hold a password."""
     try:
-        done = subprocess.run(words, capture_output=True, timeout=_LIMIT_S, check=False)
+        done = subprocess.run(words, capture_output=True, timeout=_LIMIT_S, check=False,
+                              env={**os.environ, **(environment or {})})  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("%s %s: %s", words[0], words[1], type(error).__name__)
         return False

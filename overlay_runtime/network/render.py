@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from overlay_runtime.network.netplan import NetplanError, generate
 from overlay_runtime.network.wanted import Wanted
 
 _TRUE = ("true", "yes", "on", "y")
+_FILE_NAME = re.compile(r"[^\s/\x00-\x1f\x7f]{1,100}")
 _DEFAULTS = ("default", "0.0.0.0/0", "::/0")
 
 
@@ -30,6 +32,11 @@ class Rendered:
 def render(wanted: Wanted, scratch: Path) -> Rendered:
     """Render as much as is right; what is wrong gets DHCP. Raises OSError."""
     document, wrong, problems = wanted.document, set(wanted.wrong), []
+    for name in [name for name in document.definitions if not _FILE_NAME.fullmatch(name)]:
+        if name not in wrong:
+            problems.append(f"{document.places[name]}: a name that no file can have; expected "
+                            "letters and digits; what it matches stands in `match`")  # fmt: skip
+        wrong.add(name)
     wrong |= {name for name in document.definitions if document.needs(name) & wrong}
     for name in sorted(wrong):
         _replace(document, name)
@@ -52,8 +59,9 @@ def render(wanted: Wanted, scratch: Path) -> Rendered:
 
 
 def _replace(document: Document, name: str) -> None:
-    """Leave of a device the NIC, with DHCP; of one that is made of others nothing."""
-    if document.kinds.get(name) == "ethernets":
+    """Leave of a device the NIC, with DHCP; of one that is made of others nothing, nor of one
+    whose name would lead netplan's files elsewhere: NICs that are not described have DHCP."""
+    if document.kinds.get(name) == "ethernets" and _FILE_NAME.fullmatch(name):
         definition = by_dhcp(document.definitions[name])
         document.add("ethernets", name, definition, document.places[name])
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from overlay_runtime.config.document import Value
 from overlay_runtime.errors import ConfigError, Problem
-from overlay_runtime.network.describe import Document
+from overlay_runtime.network.describe import KINDS, Document
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, entries, text
 from overlay_runtime.userdata.netconfig import (
@@ -20,6 +20,8 @@ from overlay_runtime.userdata.netconfig import (
 def is_disabled(top: Value) -> bool:
     """Whether it says nothing, or `config: disabled`, as cloud-init has it."""
     network = body(top)
+    if network.data is not None and not isinstance(network.data, dict):
+        return False  # a script, perhaps: it says something, and nothing that is understood
     return not entries(network) or text(child(network, "config")) == "disabled"
 
 
@@ -37,6 +39,16 @@ def read_v2(top: Value) -> tuple[Document, list[Finding]]:
         made.add(device.kind, device.name, definition if isinstance(definition, dict) else {},
                  device.entry.key)  # fmt: skip
     return made, list(check_network_config(top))
+
+
+def not_acted_on(top: Value) -> list[str]:
+    """Return a sentence for each section of netplan's that cloud-init does not know: `wifis`."""
+    return [
+        f"{entry.key}: `{name[:40]}`: nothing is done with it; expected one of {', '.join(KINDS)}"
+        for name, entry in entries(body(top)).items()
+        if name not in (*KINDS, "version", "renderer", "config")
+        and isinstance(entry.value.data, dict)
+    ]
 
 
 def _plain(value: Value) -> Any:

@@ -26,6 +26,8 @@ class Verdict:
     proved: bool = False
     fault: str = ""
     note: str = ""
+    warning: str = ""
+    """What is to be told, and no reason to fall back."""
     theirs: bool = False
     """Whether a file of the operator's own configures it, and so nothing is known about ours."""
 
@@ -64,7 +66,12 @@ class Findings:
         if self.cut_off and not told:
             told = [f"{one.device.where}: no DHCP server answers `{one.device.name}`"
                     for one in self.verdicts if one.device.dhcp]  # fmt: skip
-        return told
+        return told + self.warnings
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be told though it works."""
+        return [one.warning for one in self.verdicts if one.warning]
 
 
 def look(bundle: Bundle, *, in_effect: bool) -> Findings:
@@ -99,10 +106,20 @@ def _judge(device: Device, bundle: Bundle, nics: Mapping[str, Nic], in_effect: b
             return Verdict(device, fault=f"{device.where}: the gateway {gateway} does not answer "
                            f"on `{device.name}`")  # fmt: skip
     if device.gateways or device.static:
-        return Verdict(device, proved=True)
+        return Verdict(device, proved=True, warning=_several(device, text, found))
     # Routers give addresses too. With another configuration in effect a lease alone tells.
     reached = any(nic.leased or (in_effect and nic.routable) for nic in wired)
     return Verdict(device, proved=reached or not device.dhcp)
+
+
+def _several(device: Device, text: str, found: Sequence[Nic]) -> str:
+    """Say so if several NICs have the same static address. Not by MAC address: VLANs and bridges
+    have that of their NIC."""
+    if not device.static or len(found) < 2 or "MACAddress=" in text:
+        return ""
+    names = ", ".join(sorted(nic.name for nic in found))
+    return (f"{device.where}: `{device.name}` means {len(found)} NICs, and all have its static "
+            f"address: {names}; expected one; match it by `macAddress`")  # fmt: skip
 
 
 def _own(text: str) -> list[IPAddress]:

@@ -19,7 +19,7 @@ from overlay_runtime.config.sources import CIDATA
 from overlay_runtime.errors import ConfigError, Position
 from overlay_runtime.network.describe import Document, describe, servers
 from overlay_runtime.network.proxies import Proxies, read_proxies
-from overlay_runtime.network.v2 import is_disabled, read_v2
+from overlay_runtime.network.v2 import is_disabled, not_acted_on, read_v2
 from overlay_runtime.paths import Paths
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding, Severity
@@ -110,6 +110,8 @@ def _from_v2(path: Path) -> Wanted | None:
         wanted.unreadable = True
         return wanted
     _judge(wanted, [(_owner(one.position, wanted.document.places), one) for one in found])
+    told = " ".join(wanted.problems)
+    wanted.problems += [words for words in not_acted_on(top) if words.split()[0] not in told]
     return wanted
 
 

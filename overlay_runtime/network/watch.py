@@ -94,7 +94,7 @@ def _proved(asked: Asked, found: Findings, paths: Paths) -> None:
     notes = (*asked.notes, *(one.note for one in found.verdicts if one.note))
     asked = dataclasses.replace(asked, notes=notes, looked=True)
     save_asked(paths, asked)
-    tell(paths.notices, notice(asked, (), proved=not asked.partial))
+    tell(paths.notices, notice(asked, tuple(found.warnings), proved=not asked.partial))
     stop(WATCH)
 
 

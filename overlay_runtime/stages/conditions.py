@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,10 +10,6 @@ from overlay_runtime.stages.context import Context
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm",
              "i686": "386", "riscv64": "riscv64", "ppc64le": "ppc64le"}  # fmt: skip
-_CLASSES = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z",
-            "lower": "a-z", "space": r"\s", "word": r"\w", "punct": r"!-/:-@\[-`{-~",
-            "xdigit": "0-9A-Fa-f", "blank": r" \t"}  # fmt: skip
-"""Of Go's regular expressions (RE2), what Python writes otherwise."""
 
 
 def holds(context: Context, step: Mapping[str, Any]) -> str:
@@ -91,19 +85,16 @@ def _regex(context: Context, key: str, step: Mapping[str, Any], what: str, value
     wanted = step[key]
     if not wanted:
         return ""
+    # Imported where it is needed: most steps have no such condition.
+    from overlay_runtime.gotemplate.regexp import compiled
+    from overlay_runtime.gotemplate.values import GoError
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = re.search(_translated(wanted), value, re.ASCII)
-    except (re.error, OverflowError, RecursionError):
+        found = compiled(wanted).search(value) is not None
+    except GoError:
         context.failed(f"`{key}` is no regular expression")
         return f"`{key}` can't be read"
     return "" if found and (value or key == "node") else f"{what} does not match `{key}`"
-
-
-def _translated(pattern: str) -> str:
-    pattern = re.sub(r"\[:(\w+):\]", lambda m: _CLASSES.get(m[1], m[0]), pattern)
-    return pattern.replace(r"\z", r"\Z")
 
 
 _CONDITIONS: tuple[Callable[[Context, Mapping[str, Any]], str], ...] = (

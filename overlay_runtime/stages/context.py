@@ -11,7 +11,7 @@ from typing import Any
 from overlay_runtime.gotemplate.render import TemplateError, render
 from overlay_runtime.stages.host import Host
 from overlay_runtime.stages.model import Outcome
-from overlay_runtime.stages.process import Done
+from overlay_runtime.stages.process import Done, without_logins
 from overlay_runtime.stages.tree import Tree
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ class Context:
         done = self.host.run(words, self.limit(), {**self.environment, **environment})
         if done.output.strip():
             level = logging.DEBUG if done.good else logging.INFO
-            log.log(level, "%s: output:\n%s", self.outcome.shown, done.output.rstrip())
+            said = without_logins(done.output.rstrip())
+            log.log(level, "%s: output:\n%s", self.outcome.shown, said)
         return done
 
     def shell(self, command: str, **environment: str) -> Done:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 import urllib.parse
 from dataclasses import dataclass, field
+from typing import IO, BinaryIO
 
 from overlay_runtime.stages.tree import Tree
 
-_MOST = 1 << 31
+_MOST = 1 << 36
+_MOST_IN_MEMORY = 1 << 24
 _PIECE = 1 << 16
 
 
@@ -22,12 +25,23 @@ class Fetched:
 
 
 def fetch(url: str, limit: float, tree: Tree) -> Fetched:
-    """Fetch a URL within `limit` seconds; certificates are checked. Raises OSError with a reason
-    that holds nothing of the URL but its host, ValueError for a URL that is none."""
+    """Fetch something small, as `fetch_into` does."""
+    made = io.BytesIO()
+    name = fetch_into(url, limit, tree, made, _MOST_IN_MEMORY)
+    return Fetched(made.getvalue(), name)
+
+
+def fetch_into(url: str, limit: float, tree: Tree, file: BinaryIO, most: int = _MOST) -> str:
+    """Fetch a URL into a file within `limit` seconds, and return the name that it has there.
+
+    Certificates are checked. Raises OSError with a reason that holds nothing of the URL but its
+    host, ValueError for a URL that is none."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "file":
         path = urllib.parse.unquote(parts.path)
-        return Fetched(tree.read(path), path.rpartition("/")[2])
+        with tree.open_file(path) as source:
+            _copy(source, file, most, time.monotonic() + limit)
+        return path.rpartition("/")[2]
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a URL that starts with http:// or https:// is expected")
     # Imported where it is needed: it takes a tenth of a second.
@@ -39,15 +53,8 @@ def fetch(url: str, limit: float, tree: Tree) -> Fetched:
     request = Request(url, headers={"User-Agent": "edge-overlay"})
     try:
         with urlopen(request, timeout=max(limit, 0.001)) as answer:
-            data = bytearray()
-            while piece := answer.read(_PIECE):
-                data += piece
-                if time.monotonic() > until:
-                    raise TimeoutError
-                if len(data) > _MOST:
-                    raise OSError(f"more than {_MOST} bytes")
-            said = answer.headers.get("Content-Disposition", "")
-            return Fetched(bytes(data), _name(said, answer.url))
+            _copy(answer, file, most, until)
+            return _name(answer.headers.get("Content-Disposition", ""), answer.url)
     except HTTPError as error:
         raise OSError(f"{parts.hostname} answers {error.code}") from None
     except TimeoutError:
@@ -57,6 +64,18 @@ def fetch(url: str, limit: float, tree: Tree) -> Fetched:
         raise OSError(f"{parts.hostname} can't be reached: {why or error.reason}") from None
     except HTTPException as error:
         raise OSError(f"{parts.hostname}: {type(error).__name__}") from None
+
+
+def _copy(source: IO[bytes], file: BinaryIO, most: int, until: float) -> None:
+    """Copy in pieces: what is fetched may be larger than the memory."""
+    left = most
+    while piece := source.read(_PIECE):
+        left -= len(piece)
+        if time.monotonic() > until:
+            raise TimeoutError
+        if left < 0:
+            raise OSError(f"more than {most} bytes")
+        file.write(piece)
 
 
 def _name(disposition: str, url: str) -> str:

@@ -9,9 +9,9 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from overlay_runtime.stages.fetch import Fetched, fetch
+from overlay_runtime.stages.fetch import Fetched, fetch, fetch_into
 from overlay_runtime.stages.process import Done, run_process
 from overlay_runtime.stages.tree import Tree
 
@@ -30,7 +30,10 @@ class Host(Protocol):
         """Set the kernel's host name. Raises OSError."""
 
     def fetch(self, url: str, limit: float) -> Fetched:
-        """Fetch a URL within `limit` seconds. Raises OSError, ValueError."""
+        """Fetch something small within `limit` seconds. Raises OSError, ValueError."""
+
+    def fetch_into(self, url: str, limit: float, file: BinaryIO) -> str:
+        """Fetch a URL into a file; return its name. Raises OSError, ValueError."""
 
     def wait(self, seconds: float) -> None:
         """Let some time pass."""
@@ -62,6 +65,10 @@ class LiveHost:
     def fetch(self, url: str, limit: float) -> Fetched:
         """Fetch a URL; `file:` from below the root."""
         return fetch(url, limit, self.tree)
+
+    def fetch_into(self, url: str, limit: float, file: BinaryIO) -> str:
+        """Fetch a URL into a file; `file:` from below the root."""
+        return fetch_into(url, limit, self.tree, file)
 
     def wait(self, seconds: float) -> None:
         """Sleep."""

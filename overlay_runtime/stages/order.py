@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 
 from overlay_runtime.stages.model import Step, shown_name
 
-IMPLIED = frozenset(("boot", "initramfs", "network"))
-"""Stages to which Kairos adds a step for the keys of a #cloud-config file."""
-
 
 @dataclass
 class Plan:
@@ -22,29 +19,6 @@ class Plan:
 
     steps: list[Step] = field(default_factory=list)
     affected: list[tuple[Step, str]] = field(default_factory=list)
-
-
-def step_names(roots: Sequence[str], names: Sequence[str], implied: bool) -> list[tuple[str, ...]]:
-    """Return for each step of a file and stage what `after` may call it, yip's name first.
-
-    `implied`: yip puts a step of its own before those of this stage (`#cloud-config` files: users
-    and files, the host name), so that its numbers are higher by one.
-    """
-    found = []
-    for number in range(len(names)):
-        called = [_name(["", *names], number + 1)] if implied else []
-        called.append(_name(names, number))
-        if names[number] and names.count(names[number]) == 1:
-            # yip numbers all steps as soon as two have no name; a plain name is understood too.
-            called.append(names[number])
-        found.append(tuple(dict.fromkeys(f"{root}.{one}" for one in called for root in roots)))
-    return found
-
-
-def _name(names: Sequence[str], number: int) -> str:
-    if len(set(names)) < len(names):
-        return f"{names[number]}.{number}"
-    return names[number] or str(number)
 
 
 def plan(steps: Sequence[Step]) -> Plan:

@@ -40,14 +40,25 @@ _CLOUD_INIT = frozenset(key.name for key in cloud.KEYS)
 _HEADER = b"#cloud-config\n"
 
 
+def expect_all(paths: Paths) -> None:
+    """Let every stage of the boot start. For as long as nobody knows which there are: `gather` may
+    come to its end, or not. Never raises."""
+    try:
+        _write_names(set(_BOOT), paths)
+    except OSError as error:
+        log.error("stages can't be prepared: %s", error.strerror)
+
+
 def prepare(root: str, paths: Paths, identity: str | None = None) -> None:
     """Write the names of the stages, and vendor-data. Never raises: a boot must go on."""
     try:
         tree = Tree(Path(root))
         documents = Documents(find_sources(paths, tree))
         names = names_with_parts(documents.stages())
-        if config_uri(tree):
-            names.update(_BOOT)  # what it holds is known when it is fetched
+        if config_uri(tree) or documents.sources.unreadable:
+            # What it holds is known when it is fetched. And what can't be read from here, behind
+            # the sandbox of gather's unit, the stages can perhaps read.
+            names.update(_BOOT)
         _write_names(names, paths)
         # A stage that isn't run tells nothing: what is wrong about whole files is told here.
         tell(

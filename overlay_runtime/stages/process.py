@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -18,6 +19,7 @@ _MOST = 1 << 16
 _LOOK_S = 0.1
 _GRACE_S = 3.0
 """Between SIGTERM and SIGKILL."""
+_LOGIN = re.compile(r"://[^/\s\"'<>]+@")
 _JOURNAL = Path("/run/systemd/journal/stdout")
 _NOT_FOR_COMMANDS = ("JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
                      "LISTEN_FDS", "LISTEN_PID", "PYTHONPATH")  # fmt: skip
@@ -42,7 +44,7 @@ class Done:
 
     def last_line(self) -> str:
         """Return the last line of the output, shortened."""
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        lines = [line.strip() for line in without_logins(self.output).splitlines() if line.strip()]
         shown = "".join(c if c.isprintable() else "?" for c in lines[-1]) if lines else ""
         return shown if len(shown) <= 200 else shown[:199] + "…"
 
@@ -55,6 +57,12 @@ class Done:
         else:
             text = f"failed with exit code {self.code}"
         return f"{text}: {line}" if (line := self.last_line()) else text
+
+
+def without_logins(said: str) -> str:
+    """Return what a program said without names and passwords in URLs: wget, git and apt repeat
+    those that they can't fetch."""
+    return _LOGIN.sub("://…@", said)
 
 
 def run_process(words: Sequence[str], limit: float, environment: Mapping[str, str]) -> Done:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,10 +23,10 @@ from overlay_runtime.identity import in_container
 from overlay_runtime.paths import Paths
 from overlay_runtime.stages.decode import Wrong, decode
 from overlay_runtime.stages.model import Source, Step
-from overlay_runtime.stages.order import IMPLIED, step_names
 from overlay_runtime.stages.tree import Tree
 from overlay_runtime.userdata.lookup import child, entries, items, text
 from overlay_runtime.userdata.stages import STEP
+from overlay_runtime.userdata.stepnames import IMPLIED, step_names
 
 DIRECTORIES = ("/system/oem", "/oem", "/usr/local/cloud-config")
 """Where Kairos looks for stages (kairos-agent, GetCloudInitPaths)."""
@@ -38,12 +39,18 @@ OUR_OWN = "/system/oem/10_edge-overlay.yaml"
 """For Kairos images. With the Debian base a udev rule does the same, earlier and without Python."""
 
 
+_DEEPEST = 20
+"""Directories below each other."""
+
+
 @dataclass
 class Sources:
     """The files, and what is wrong about those that could not be read."""
 
     files: list[Source] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unreadable: bool = False
+    """Whether there are files that this process was not let read."""
 
 
 @dataclass
@@ -59,7 +66,7 @@ def find_sources(paths: Paths, tree: Tree) -> Sources:
     """Read all files that can hold stages. Never raises."""
     found = Sources()
     for group, directory in enumerate(DIRECTORIES):
-        for path in _files(tree, directory, found.problems):
+        for path in _files(tree, directory, found):
             if path != OUR_OWN:
                 _add(found, path, lambda path=path: tree.read(path), group=group)
     last = len(DIRECTORIES)
@@ -73,7 +80,7 @@ def find_sources(paths: Paths, tree: Tree) -> Sources:
     return found
 
 
-def _files(tree: Tree, directory: str, problems: list[str]) -> Iterator[str]:
+def _files(tree: Tree, directory: str, found: Sources, depth: int = 1) -> Iterator[str]:
     """Yield the YAML files below a directory, by name at each level, as filepath.Walk does: links
     to directories are not followed."""
     try:
@@ -81,13 +88,20 @@ def _files(tree: Tree, directory: str, problems: list[str]) -> Iterator[str]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        problems.append(f"{directory} can't be read: {error.strerror}")
+        found.problems.append(f"{directory} can't be read: {error.strerror}")
+        found.unreadable |= isinstance(error, PermissionError)
         return
     for name in names:
         path = f"{directory}/{name}"
-        place = tree.real(path, follow=False)
-        if place.is_dir() and not place.is_symlink():
-            yield from _files(tree, path, problems)
+        try:
+            below = stat.S_ISDIR(tree.link_status(path).st_mode)
+        except OSError:  # gone meanwhile, or nothing that may be looked at: reading it tells
+            below = False
+        if below and depth == _DEEPEST:
+            found.problems.append(f"{directory}: more than {_DEEPEST} directories below each "
+                                  "other: what lies deeper is not read")  # fmt: skip
+        elif below:
+            yield from _files(tree, path, found, depth + 1)
         elif re.search(r"\.ya?ml$", name):
             yield path
 
@@ -100,6 +114,7 @@ def _add(found: Sources, name: str, read: Any, **about: Any) -> None:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "a name that can't be"
         found.problems.append(f"{name} can't be read: {why}")
+        found.unreadable |= isinstance(error, PermissionError)
 
 
 def is_cloud_config(content: str) -> bool:

@@ -13,9 +13,19 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _MOST_LINKS = 40  # as the kernel: path_resolution(7)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A file that is being filled, and where it lies until it is whole."""
+
+    file: BinaryIO
+    place: Path
 
 
 class Tree:
@@ -28,7 +38,7 @@ class Tree:
 
     def real(self, path: str, *, follow: bool = True) -> Path:
         """Return where `path` lies, free of links; what isn't there is taken as it is written.
-        `follow`: the last part too. Raises OSError (ELOOP, ENAMETOOLONG), ValueError."""
+        `follow`: the last part too. Raises OSError (ELOOP, ENAMETOOLONG, EACCES), ValueError."""
         if "\0" in path:
             raise ValueError("a NUL character in a path")
         todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
@@ -49,6 +59,7 @@ class Tree:
                     raise
                 done.append(part)
                 continue
+            _trust(self.root.joinpath(*done), part)
             links += 1
             if links > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -79,9 +90,22 @@ class Tree:
         """Return lstat(2) of it."""
         return self.real(path, follow=False).lstat()
 
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a file for reading. A device or a pipe is refused: whoever opens one may wait for
+        ever."""
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        descriptor = os.open(self.real(path), flags)
+        kind = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(kind):
+            os.close(descriptor)
+            if stat.S_ISDIR(kind):
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", path)
+        return os.fdopen(descriptor, "rb")
+
     def read(self, path: str) -> bytes:
         """Return a file's content; at most 16 MiB of it."""
-        with self.real(path).open("rb") as file:
+        with self.open_file(path) as file:
             return file.read(1 << 24)
 
     def read_text(self, path: str) -> str:
@@ -129,6 +153,37 @@ class Tree:
             Path(name).unlink(missing_ok=True)
             raise
 
+    @contextmanager
+    def incoming(self, path: str) -> Iterator[Incoming]:
+        """A new file (0600) for the block's time, on the file system where `path` is or will be:
+        `adopt` puts it there."""
+        place = self.real(path)
+        while not place.is_dir():
+            place = place.parent
+        descriptor, name = tempfile.mkstemp(prefix=".edge-overlay-", dir=place)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield Incoming(file, Path(name))
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def adopt(self, path: str, made: Incoming) -> None:
+        """Put a file that came in where `path` is, through links; owner and mode of an old one
+        stay as they are. Something else than a file there is refused."""
+        place = self.real(path)
+        try:
+            old = place.stat()
+        except FileNotFoundError:
+            old = None
+        made.file.flush()
+        if old is not None:
+            if not stat.S_ISREG(old.st_mode):
+                name = errno.EISDIR if stat.S_ISDIR(old.st_mode) else errno.ENXIO
+                raise OSError(name, os.strerror(name), path)
+            os.fchmod(made.file.fileno(), stat.S_IMODE(old.st_mode))
+            os.fchown(made.file.fileno(), old.st_uid, old.st_gid)
+        made.place.replace(place)
+
     def chmod(self, path: str, mode: int) -> None:
         """Set permissions."""
         self.real(path).chmod(mode)
@@ -136,6 +191,10 @@ class Tree:
     def chown(self, path: str, owner: int, group: int) -> None:
         """Set owner and group, by their numbers; -1 leaves one as it is."""
         os.chown(self.real(path), owner, group)
+
+    def chown_open(self, descriptor: int, owner: int, group: int) -> None:
+        """Set owner and group of what is open."""
+        os.fchown(descriptor, owner, group)
 
     def make_directory(self, path: str, mode: int) -> None:
         """Make one directory, with exactly these permissions."""
@@ -166,3 +225,14 @@ class Tree:
             yield f"{self.scratch}/{Path(name).name}"
         finally:
             Path(name).unlink(missing_ok=True)
+
+
+def _trust(directory: Path, name: str) -> None:
+    """Refuse a link that any user may have laid in a directory such as /tmp, as the kernel does
+    where it follows links itself (fs.protected_symlinks, proc_sys_fs(5)). Raises OSError."""
+    above = directory.stat()
+    if above.st_mode & (stat.S_ISVTX | stat.S_IWOTH) != stat.S_ISVTX | stat.S_IWOTH:
+        return
+    if (directory / name).lstat().st_uid not in (os.geteuid(), above.st_uid):
+        why = "somebody else's symbolic link in a directory that everybody may write to"
+        raise OSError(errno.EACCES, why, str(directory / name))

@@ -14,14 +14,16 @@ from overlay_runtime.stages.limits import CHROOTED
 from overlay_runtime.stages.tree import Tree
 
 _WHERE = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system",
-          "/usr/local/lib/systemd/system")  # fmt: skip
+          "/usr/local/lib/systemd/system", "/etc/netplan")  # fmt: skip
+"""netplan's generator makes networkd's files when systemd reads its units."""
+
 _LIMIT_S = 60.0
 
 State = frozenset[tuple[str, int, int]]
 
 
 def units_state(tree: Tree) -> State:
-    """Return what tells whether a unit, a drop-in or a link was changed."""
+    """Return what tells whether a unit, a drop-in, a link or netplan's files were changed."""
     found: set[tuple[str, int, int]] = set()
     for top in _WHERE:
         for directory, _, files in os.walk(tree.real(top)):

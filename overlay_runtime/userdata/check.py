@@ -10,7 +10,8 @@ from overlay_runtime.config.schema import BLOCK, header_problem, kubernetes_prob
 from overlay_runtime.errors import ConfigError, Position, Problem
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding, Rule
-from overlay_runtime.userdata.lookup import child, entries, items, text
+from overlay_runtime.userdata.logins import check_logins
+from overlay_runtime.userdata.lookup import child, entries, items
 from overlay_runtime.userdata.network import check_network
 from overlay_runtime.userdata.schema import TOP
 from overlay_runtime.userdata.steps import check_stages
@@ -73,31 +74,7 @@ def _warnings(top: Value, file: str) -> Iterator[Finding]:
             yield Finding(rules.RUNCMD_LIST, command.position, "a command as a list: Kairos "
                           "drops the whole file without a word", "text",
                           "write it as one line")  # fmt: skip
-    yield from _login(top)
-
-
-def _login(top: Value) -> Iterator[Finding]:
-    """Users are named, and none of them could log in."""
-    users = child(top, "users")
-    named = [user for user in items(users) if isinstance(user.data, dict)]
-    if users is None or not named or len(named) < len(items(users)):
-        return
-    general = any(child(top, key) for key in ("password", "chpasswd", "ssh_authorized_keys"))
-    steps = any(child(step, "users") or child(step, "authorized_keys")
-                for stage in entries(child(top, "stages")).values()
-                for step in items(stage.value))  # fmt: skip
-    if not general and not steps and not any(map(_may_log_in, named)):
-        yield Finding(rules.NO_LOGIN, users.position, "no user has an SSH key or a password: "
-                      "nobody could log in", "`ssh_authorized_keys` or a password")  # fmt: skip
-
-
-def _may_log_in(user: Value) -> bool:
-    password = any(text(child(user, key)) for key in ("passwd", "hashed_passwd",
-                                                      "plain_text_passwd"))  # fmt: skip
-    locked = child(user, "lock_passwd")
-    keys = items(child(user, "ssh_authorized_keys")) or text(child(user, "ssh_authorized_keys"))
-    return bool(keys or child(user, "ssh_import_id") or (
-        password and (locked is None or locked.data is not True)))  # fmt: skip
+    yield from check_logins(top)
 
 
 def _finding(rule: Rule, problem: Problem) -> Finding:

@@ -132,6 +132,7 @@ KEYS: tuple[Key, ...] = block(
     ("k3s-agent", _K3S, "k3s's agent."),
     ("k0s", _K3S, "k0s's controller."),
     ("k0s-worker", _K3S, "k0s's worker."),
+    ("cluster", ANYTHING, "For Kairos's Kubernetes provider: token, role, `env`."),
     ("kubevip", _open(
         "the key `kubevip`",
         ("enable", FLAG, "Whether it runs.", False),

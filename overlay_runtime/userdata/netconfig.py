@@ -103,6 +103,7 @@ def check_network_config(top: Value) -> Iterator[Finding]:
         yield from _addresses(one)
         yield from _gateways(one)
     yield from _twice(devices)
+    yield from _meant_twice(devices)
 
 
 def read_devices(network: Value) -> list[Device]:
@@ -255,3 +256,17 @@ def _twice(devices: list[Device]) -> Iterator[Finding]:
                 yield Finding(rules.GATEWAY_TWICE, value.position, f"`{other.name[:40]}` has a "
                               "default gateway already", "one for IPv4 and one for IPv6 on a "
                               "host", "or give the routes different metrics")  # fmt: skip
+
+
+def _meant_twice(devices: list[Device]) -> Iterator[Finding]:
+    """Of two descriptions of one NIC the first alone counts; of two NICs one gets a name."""
+    for keys, what in ((("set-name",), "name"), (("match", "macaddress"), "MAC address")):
+        seen: dict[str, Device] = {}
+        for one in devices:
+            value = child(one.block, *keys)
+            if value is None or not text(value):
+                continue
+            other = seen.setdefault(text(value).lower(), one)
+            if other is not one:
+                yield Finding(rules.NIC_NAME, value.position, f"`{other.name[:40]}` has this "
+                              f"{what} too", "one of its own")  # fmt: skip

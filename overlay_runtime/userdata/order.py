@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from overlay_runtime.config.document import Value
-from overlay_runtime.stages.order import IMPLIED
-from overlay_runtime.stages.order import step_names as names_for_after
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, items, text
+from overlay_runtime.userdata.stepnames import IMPLIED, yip_names
+from overlay_runtime.userdata.stepnames import step_names as names_for_after
 
 INSTALLED_AS = ("/oem/95_userdata.yaml", "/oem/90_custom.yaml")
 """Where Kairos puts user-data: without a `name`, steps are called after these."""
@@ -21,10 +21,7 @@ INSTALLED_AS = ("/oem/95_userdata.yaml", "/oem/90_custom.yaml")
 
 def step_names(steps: Sequence[Value]) -> list[str]:
     """Return the name of each step within its file and stage."""
-    names = [text(child(step, "name")) for step in steps]
-    if len(set(names)) < len(names):
-        return [f"{name}.{number}" for number, name in enumerate(names)]
-    return [name or str(number) for number, name in enumerate(names)]
+    return yip_names([text(child(step, "name")) for step in steps])
 
 
 def check_order(stage: str, steps: Sequence[Value], file: str) -> Iterator[Finding]:

@@ -23,6 +23,8 @@ NO_OVERLAY = Rule("no-overlay", _W, "No `overlay:` block: the hosts bring up no 
 EXAMPLE_SECRET = Rule("example-secret", _W, "A secret that everybody knows.")
 INSECURE = Rule("insecure", _W, "An overlay that anybody can join.")
 NO_LOGIN = Rule("no-login", _W, "Nobody could log in.")
+AS_CLOUD_INIT = Rule("as-cloud-init", _W, "A value that means one thing to Kairos, and another "
+                     "to cloud-init, which acts on the key here.")  # fmt: skip
 
 # files and permissions
 MODE = Rule("mode", _E, "Permissions that can't be meant.")

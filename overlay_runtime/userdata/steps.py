@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 
 from overlay_runtime.config.document import Entry, Value
@@ -11,6 +10,7 @@ from overlay_runtime.errors import Position
 from overlay_runtime.gotemplate.lexer import TemplateError
 from overlay_runtime.gotemplate.names import ALL, UNAVAILABLE
 from overlay_runtime.gotemplate.parser import parse
+from overlay_runtime.gotemplate.regexp import compiled
 from overlay_runtime.gotemplate.tree import (
     Branch,
     Call,
@@ -23,6 +23,7 @@ from overlay_runtime.gotemplate.tree import (
     Pipeline,
     Variable,
 )
+from overlay_runtime.gotemplate.values import GoError
 from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, entries, items, text, texts
@@ -91,11 +92,10 @@ def _conditions(keys: Mapping[str, Entry]) -> Iterator[Finding]:
     for name in _REGEXES:
         if name in keys and text(keys[name].value):
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # `[[a]` may once mean something else
-                    re.compile(text(keys[name].value))
-            except (re.error, OverflowError, RecursionError) as error:
-                why = f"`{name}` is no regular expression ({str(error)[:60]})"
+                compiled(text(keys[name].value))
+            except GoError as error:
+                said = str(error).removeprefix("error parsing regexp: ")
+                why = f"`{name}` is no regular expression ({said[:60]})"
                 at = keys[name].value.position
                 yield Finding(rules.REGEX, at, why, "", "the step would never run")
 

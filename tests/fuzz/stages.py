@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from overlay_runtime.paths import Paths, find_paths
 from overlay_runtime.stages.fetch import Fetched
@@ -117,6 +118,12 @@ class RecordingHost:
         if not url.startswith(("http://", "https://")):
             raise ValueError(url)
         return Fetched(b"fetched\n", "name")
+
+    def fetch_into(self, url: str, limit: float, file: BinaryIO) -> str:
+        """The same, into a file."""
+        found = self.fetch(url, limit)
+        file.write(found.data)
+        return found.name
 
     def wait(self, seconds: float) -> None:
         """Not here."""

@@ -27,10 +27,11 @@ def apply(context: Context, step: Mapping[str, Any]) -> None:
 
 
 def _download(context: Context, item: Mapping[str, Any], number: int) -> None:
-    path = clean(item["path"])
-    got = context.host.fetch(item["url"], context.limit(float(max(0, item["timeout"]))))
-    if item["path"].endswith("/") or context.tree.is_dir(path):
-        if not got.name:
-            raise Refused("neither the URL nor the server names the file")
-        path = f"{path.rstrip('/')}/{got.name}"
-    store(context, path, got.data, item, f"download {number}")
+    path, limit = clean(item["path"]), context.limit(float(max(0, item["timeout"])))
+    with context.tree.incoming(path) as made:
+        name = context.host.fetch_into(item["url"], limit, made.file)
+        if item["path"].endswith("/") or context.tree.is_dir(path):
+            if not name:
+                raise Refused("neither the URL nor the server names the file")
+            path = f"{path.rstrip('/')}/{name}"
+        store(context, path, made, item, f"download {number}")

@@ -17,6 +17,7 @@ from typing import Any
 from overlay_runtime.stages.actions.directories import clean, make_parents, regular
 from overlay_runtime.stages.actions.owners import FILE_MODE, owner_of
 from overlay_runtime.stages.context import Context, Refused, reason
+from overlay_runtime.stages.tree import Incoming
 
 _LARGEST = 1 << 28
 """Bytes that come out of gzip."""
@@ -43,7 +44,7 @@ def _write(context: Context, item: Mapping[str, Any], number: int) -> None:
 
 
 def store(
-    context: Context, path: str, content: bytes, item: Mapping[str, Any], called: str
+    context: Context, path: str, content: bytes | Incoming, item: Mapping[str, Any], called: str
 ) -> None:
     """Write a file with the permissions and the owner that `item` names.
 
@@ -58,7 +59,10 @@ def store(
     wanted = FILE_MODE if mode is None else mode & 0o777
     above = wanted if wanted >= 0o700 else wanted + 0o100
     make_parents(context, path, 0o755 if mode is None else above, item["owner"], item["group"])
-    tree.write(path, content, 0o600)
+    if isinstance(content, bytes):
+        tree.write(path, content, 0o600)
+    else:
+        tree.adopt(path, content)
     if mode is not None or not there:
         tree.chmod(path, wanted)
     tree.chown(path, *owner_of(context, item))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -53,10 +52,9 @@ def _git(context: Context, login: dict[str, str], *words: str) -> None:
 
 
 def _without(said: str, login: dict[str, str]) -> str:
-    """Git may repeat the URL, and a password may stand in that."""
+    """Return what git said without the password. Those in URLs are left out already."""
     secret = login.get("EDGE_GIT_PASSWORD")
-    said = said.replace(secret, "…") if secret else said
-    return re.sub(r"://[^/@\s]+@", "://…@", said)
+    return said.replace(secret, "…") if secret else said
 
 
 def _login(context: Context, auth: Mapping[str, Any], stack: ExitStack) -> dict[str, str]:

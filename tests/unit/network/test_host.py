@@ -9,7 +9,7 @@ import pytest
 
 from overlay_runtime.network.bundle import Bundle, Device, read_bundle
 from overlay_runtime.network.nics import Nic, matching
-from overlay_runtime.network.place import place
+from overlay_runtime.network.place import place, tell_running
 from overlay_runtime.network.store import (
     Asked,
     Mode,
@@ -74,7 +74,10 @@ def test_what_works_is_kept_and_read_again(tmp_path: Path) -> None:
     assert load_asked(paths) is None
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "systemd/../../etc/passwd", "edge/x"])
+@pytest.mark.parametrize("path", [
+    "/etc/passwd", "systemd/../../etc/passwd", "edge/x", "systemd/system/x.service",
+    "systemd/network/zz-10-edge-../../x", "systemd/network/50-mine.network",
+])  # fmt: skip
 def test_a_stored_path_never_leads_elsewhere(path: str) -> None:
     stored = json.loads(json.dumps(BUNDLE.as_dict()))
     stored["files"] = {path: ""}
@@ -84,6 +87,21 @@ def test_a_stored_path_never_leads_elsewhere(path: str) -> None:
 
 def test_no_secret_in_a_repr() -> None:
     assert "u:p" not in repr(BUNDLE) + repr(Asked(BUNDLE))
+
+
+def test_a_proxys_password_is_no_argument_of_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user can read those in /proc. The program is a stand-in; tests/oci has the real one."""
+    program = tmp_path / "systemctl"
+    program.write_text('#!/bin/sh\necho "$@; $HTTP_PROXY" >> "$SEEN"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    tell_running(BUNDLE)
+    seen = [line.split("; ") for line in (tmp_path / "seen").read_text().splitlines()]
+    assert ["import-environment HTTP_PROXY http_proxy", "http://u:p@proxy:1"] in seen
+    assert not [words for words, _ in seen if "u:p" in words]
 
 
 NICS = {

@@ -175,3 +175,21 @@ def test_dhcp_besides_wins_against_the_dead_gateway(tmp_path: Path) -> None:
     other = "systemd/network/zz-10-edge-eth1.network"
     assert made.files[other] == asked.files[other]
     assert made.digest != asked.digest
+
+
+def test_a_name_that_no_file_can_have_takes_no_other_nic_with_it(tmp_path: Path) -> None:
+    """netplan makes directories of slashes, and refuses the whole document for a space."""
+    made = rendered(tmp_path, user_data=block(
+        "'../../x': {}", "'a b': {}", "eth0: " + STATIC + "}"))  # fmt: skip
+    assert made.left_out == ("../../x", "a b")
+    assert "Address=10.0.10.25/24" in file_of(made, "zz-10-edge-eth0.network")
+    assert not [path for path in made.bundle.files if "eth0" not in path and "network/" in path]
+
+
+def test_a_matched_devices_name_is_a_files_too(tmp_path: Path) -> None:
+    made = rendered(tmp_path, v2="version: 2\nethernets:\n  ../e: {match: {name: e*}}\n"
+                    "  eth0: {addresses: [10.0.0.5/24]}\n")  # fmt: skip
+    assert made.left_out == ("../e",)
+    [problem] = made.problems
+    assert problem.startswith("cidata:/network-config:3:3: a name that no file can have")
+    assert "Address=10.0.0.5/24" in file_of(made, "zz-10-edge-eth0.network")

@@ -56,6 +56,23 @@ def test_version_1(tmp_path: Path) -> None:
     assert problem.startswith("cidata:/network-config:1:10: ") and "expected version 2" in problem
 
 
+@pytest.mark.parametrize("text", ["ip address add 10.0.10.5/24 dev eth0\n", "- eth0\n"])
+def test_a_network_config_of_another_kind(tmp_path: Path, text: str) -> None:
+    """It is said, and not passed over for the description that would come after it."""
+    wanted = wanted_of(paths_in(tmp_path), v2=text, user_data=block(f"eth0: {NIC % 5}"))
+    assert wanted.unreadable
+    [problem] = wanted.problems
+    assert problem.startswith("cidata:/network-config:1:1: found ") and "a mapping" in problem
+
+
+def test_what_cloud_init_has_no_section_for_is_a_problem(tmp_path: Path) -> None:
+    wanted = wanted_of(paths_in(tmp_path), v2=V2 + "wifis: {wlan0: {dhcp4: true}}\nethernet: {}\n")
+    [first, second] = sorted(wanted.problems)
+    assert first.startswith("cidata:/network-config:3:1: `wifis`: nothing is done with it")
+    assert "did you mean `ethernets`" in second
+    assert list(wanted.document.definitions) == ["eth0"] and not wanted.wrong
+
+
 def test_proxies_of_a_block_hold_beside_a_network_config(tmp_path: Path) -> None:
     wanted = wanted_of(paths_in(tmp_path), v2=V2, user_data=block(
         "eth0: {}", site="httpsProxy: http://p.example:3128"))  # fmt: skip
@@ -86,6 +103,8 @@ def test_an_unknown_key_is_told_and_the_rest_counts(tmp_path: Path) -> None:
     (HEAD + "# the overlay network of stylus\n", False),
     (block("eth0: {}"), True),
     (HEAD + "stylus: {site: {'network': {httpProxy: 'http://p:1'}}}\n", True),
+    (HEAD + "x: &x {site: {network: {httpProxy: 'http://p:1'}}}\nstylus: *x\n", True),
+    (HEAD + "x: '" + "stylus " * 140_000 + "'\n", False),
 ])  # fmt: skip
 def test_gather_leaves_a_mark_if_there_is_something_to_do(
     tmp_path: Path, text: str, mark: bool

@@ -13,6 +13,7 @@ from overlay_runtime.config.load import load
 from overlay_runtime.config.sources import gather
 from overlay_runtime.config.volumes import CIDATA
 from overlay_runtime.errors import ConfigError
+from overlay_runtime.files import write_atomic
 from overlay_runtime.paths import EMBEDDED, LOCAL, Paths, find_paths
 
 BLOCK = "#cloud-config\noverlay:\n  secret: sixteen characters\n  vni: {vni}\n"
@@ -243,3 +244,22 @@ def test_a_host_of_its_own(root: _Root) -> None:
     assert root.vni() == 2
     assert load(root.paths).origin == str(own)
     assert not (root.path / "var/lib/cloud").exists()
+
+
+def test_a_full_run_leaves_the_mark_and_cloud_inits_seed(
+    root: _Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file has room where nothing else has; the seed lies on another file system."""
+    root.embedded(BLOCK.format(vni=1) + "stylus: {site: {network: {}}}\n")
+    write = write_atomic
+
+    def full(path: Path, data: bytes, mode: int, *, sync: bool = True) -> None:
+        if path.is_relative_to(root.paths.run_dir):
+            raise OSError(28, "No space left on device")
+        write(path, data, mode, sync=sync)
+
+    monkeypatch.setattr(sources, "write_atomic", full)
+    root.gather()
+    assert root.paths.network_mark.exists()
+    assert "stylus" in root.seed("user-data")
+    assert root.vni() == 1

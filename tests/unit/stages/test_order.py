@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from overlay_runtime.errors import Position
 from overlay_runtime.stages.model import Step
-from overlay_runtime.stages.order import plan, step_names
+from overlay_runtime.stages.order import plan
+from overlay_runtime.userdata.stepnames import step_names
 
 
 def step(name: str, *after: str, file: int = 0, group: int = 0, number: int = 0) -> Step:

@@ -70,3 +70,8 @@ def test_not_there() -> None:
 
 def test_output_is_not_in_the_repr() -> None:
     assert "geheim" not in repr(sh("echo geheim"))
+
+
+def test_a_password_in_a_url_is_not_told() -> None:
+    said = sh("echo 'fatal: can not access https://u:ge@heim@host/x: 403'; exit 1").failure()
+    assert said == "failed with exit code 1: fatal: can not access https://…@host/x: 403"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,9 @@ class Unowned(Tree):
 
     def chown(self, path: str, owner: int, group: int) -> None:  # noqa: ARG002
         self.real(path).stat()
+
+    def chown_open(self, descriptor: int, owner: int, group: int) -> None:  # noqa: ARG002
+        os.fstat(descriptor)
 
 
 class Host(LiveHost):
@@ -117,10 +121,20 @@ def test_a_stages_time_ends(root: Path) -> None:
     assert [one.state for one in result.outcomes] == ["failed", "not run"]
 
 
-def test_an_endless_regular_expression_ends(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("overlay_runtime.stages.runner._SLACK_S", 0.0)
+@pytest.mark.timeout(10)
+def test_a_regular_expression_takes_no_time(root: Path) -> None:
+    """As Go's: Python's would take years for this one."""
     write(root, "ID=x\nPRETTY_NAME=" + "a" * 60 + "b\n", "etc/os-release")
-    write(root, steps("{only_os: '^(a+)+$', commands: [x]}"))
+    write(root, steps("{only_os: '^(a+)+$', commands: [x]}", "{only_os: '(?P<x>a)\\z|\\pL', "
+                      "commands: ['echo unicode >> $ROOT/log']}"))  # fmt: skip
+    assert [one.state for one in run(root).outcomes] == ["skipped", "done"]
+    assert log(root) == ["unicode"]
+
+
+def test_what_no_clock_stops_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("overlay_runtime.stages.runner._SLACK_S", 0.0)
+    monkeypatch.setattr("overlay_runtime.stages.runner.holds", lambda *_: time.sleep(30))
+    write(root, steps("{commands: [x]}"))
     result = run(root, limits=Limits(1, 1))
     assert any("its time of 1 s is over" in text for text in result.sentences())
 
@@ -274,5 +288,34 @@ def test_a_link_in_the_place_of_dot_ssh_is_refused(root: Path) -> None:
     if os.geteuid() == 0:  # else it is some user's already
         os.lchown(link, 1500, 1500)
     write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
-    assert "a symbolic link is in the place of ~/.ssh" in run(root).sentences()[0]
+    [said] = run(root).sentences()
+    assert "a symbolic link" in said and "in the place of ~/.ssh" in said
     assert not (root / "etc/authorized_keys").exists()
+
+
+def test_a_link_in_the_place_of_authorized_keys_is_refused(root: Path) -> None:
+    write(root, "eve:x:1500:1500::/home/eve:/bin/sh\n", "etc/passwd")
+    (root / "home/eve/.ssh").mkdir(parents=True)
+    (root / "home/eve/.ssh/authorized_keys").symlink_to("/etc/passwd")
+    write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
+    assert "a symbolic link" in run(root).sentences()[0]
+    assert "ssh-rsa" not in (root / "etc/passwd").read_text()
+
+
+def test_a_link_that_comes_while_keys_are_fetched_misleads_nobody(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "eve:x:1500:1500::/home/eve:/bin/sh\n", "etc/passwd")
+    (root / "home/eve").mkdir(parents=True)
+    write(root, steps("{authorized_keys: {eve: [ssh-rsa A]}}"))
+
+    def fetched(_: object, key: str) -> str:
+        (root / "home/eve/.ssh").rename(root / "home/eve/away")
+        (root / "home/eve/.ssh").symlink_to(root / "etc")
+        return key
+
+    monkeypatch.setattr("overlay_runtime.stages.actions.sshkeys._fetched", fetched)
+    assert run(root).sentences() == []
+    assert not (root / "etc/authorized_keys").exists()
+    place = root / "home/eve/away/authorized_keys"
+    assert (place.read_text(), place.stat().st_mode & 0o777) == ("ssh-rsa A\n", 0o600)

@@ -130,6 +130,7 @@ STEP_CASES = [
     ("    - users: {bob: {groups: sudo}}\n", "6:29 stage-type", "a list"),
     ("    - {name: x}\n", "6:7 nothing-to-do", "does nothing"),
     ("    - {commands: [a], node: '['}\n", "6:29 regex", "never run"),
+    ("    - {commands: [a], only_os: '(?!x)'}\n", "6:32 regex", "never run"),  # Go has none
     ("    - {commands: [a], if_files: {some: [/x]}}\n", "6:34 unknown-key", "if_files"),
     ("    - {commands: [a], only_service_manager: sysv}\n", "6:45 value", "systemd"),
     ("    - commands: ['x {{ if }} y']\n", "6:18 template", "missing value"),
@@ -249,6 +250,13 @@ def test_stages_that_never_run(stage: str, rule: str, words: str) -> None:
         ("#cloud-config\nusers: []\n", "1:1 no-overlay", "cidata"),
         ("#cloud-config\noverlay: {insecure: true}\n", "2:21 insecure", "join"),
         (HEAD + "users: [{name: a, passwd: x, lock_passwd: true}]\n", "4:8 no-login", "log in"),
+        (HEAD + "users: [{name: a, hashed_passwd: $6$x}]\n", "4:8 no-login", "log in"),
+        (HEAD + "hostname: n-{{ trunc 4 .MachineID }}\n", "4:11 as-cloud-init", "initramfs"),
+        (HEAD + "users: [{name: a, passwd: b, lock_passwd: false}]\n", "4:27 as-cloud-init",
+         "no hash"),
+        (HEAD + "users: [default, {name: a, passwd: $6$x}]\n", "4:36 as-cloud-init", "locks it"),
+        (HEAD + "users: [{name: a, ssh_authorized_keys: ['github:b']}]\n", "4:41 as-cloud-init",
+         "fetches none"),
         (HEAD + "runcmd: [[a, b]]\n", "4:10 runcmd-list", "Kairos"),
         (HEAD + "install: {devise: /dev/sda}\n", "4:11 unheard-of-key", "did you mean `device`?"),
         (HEAD + "install: {quite-else: 1}\n", "4:11 unheard-of-key", "quite-else"),
@@ -272,7 +280,8 @@ def test_the_whole(text: str, place: str, words: str) -> None:
     [
         "users: [{name: a, ssh_authorized_keys: [ssh-ed25519 AAAA]}]",
         "users: [default, {name: a}]",
-        "users: [{name: a, groups: 'sudo, adm', sudo: false, plain_text_passwd: x}]",
+        "users: [{name: a, groups: 'sudo, adm', sudo: false, plain_text_passwd: x, "
+        "lock_passwd: false}]",
         "write_files: [{path: /x, permissions: '0644'}, {path: /y, permissions: 0644}]",
         "install: {partitions.oem.size: 60, extra-partitions: [{Name: a, size: 1}], auto: true}",
         "x-note: anything\nx-other: [1]",

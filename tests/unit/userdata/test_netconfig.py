@@ -52,7 +52,11 @@ def test_what_is_right() -> None:
         jsonschema.validate({"version": 2, "ethernet": {}}, network_config_schema())
 
 
+_TWO = "version: 2\nethernets:\n  a: {match: {macaddress: '52:54:00:12:34:56'}, set-name: x}\n"
+
 WRONG = [
+    (_TWO + "  b: {match: {driver: y}, set-name: x}\n", "4:37 nic-name", "`a` has this name"),
+    (_TWO + "  b: {match: {macaddress: '52:54:00:12:34:56'}}\n", "4:27 nic-name", "MAC address"),
     ("version: 1\nconfig: []\n", "1:10 value", "version 2"),
     ("ethernets: {}\n", "1:1 value", "no `version`"),
     ("version: 2\nethernet: {}\n", "2:1 unknown-key", "did you mean `ethernets`"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 import threading
 import time
@@ -16,19 +15,11 @@ import pytest
 
 from tests.site import build_images
 from tests.yip.chroot import mount, unmount
+from tests.yip.toolchain import go_build
 
 _HERE = Path(__file__).parent
 _PAGES = {"/hello": b"hello\n", "/named": b"named\n", "/slow": b"slow\n",
           "/keys": b"ssh-ed25519 K1\nssh-ed25519 K2\n"}  # fmt: skip
-
-
-def go_build(module: Path, program: Path) -> Path:
-    """Build a Go program with the modules that its go.sum names."""
-    subprocess.run(
-        ["go", "build", "-o", program, "."], cwd=module, check=True, timeout=600,
-        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOSUMDB": "off"},
-    )  # fmt: skip
-    return program
 
 
 @pytest.fixture(scope="session")

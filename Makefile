@@ -86,6 +86,9 @@ $(VENV)/.build-packages: Makefile
 
 $(VENV)/.test-packages: Makefile
 	$(call install-missing,$(TEST_PACKAGES))
+	@# Debian 13 has docker(1) in a package of its own.
+	@command -v docker >/dev/null || $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -q -y --no-install-recommends docker-cli
 
 $(VENV)/.bench-packages: Makefile
 	$(call install-missing,$(BENCH_PACKAGES))

@@ -22,6 +22,7 @@ from pathlib import Path
 from overlay_runtime.config.document import is_yaml
 from overlay_runtime.config.kairos import find_user_data, is_kairos
 from overlay_runtime.config.load import decode_text, fault_of
+from overlay_runtime.config.passwords import with_kairos_passwords
 from overlay_runtime.config.schema import HEADER, UserData, parse_user_data
 from overlay_runtime.config.volumes import CIDATA as CIDATA
 from overlay_runtime.config.volumes import Volume, find_volume
@@ -249,7 +250,7 @@ def _seed(root: Path, data: bytes, others: dict[str, bytes], identity: str | Non
     meta = others.get("meta-data", b"")
     if not meta.strip():
         meta = meta_data(root, data, identity)
-    write_atomic(seed / "user-data", data, 0o600, sync=False)
+    write_atomic(seed / "user-data", with_kairos_passwords(data), 0o600, sync=False)
     write_atomic(seed / "meta-data", meta, 0o600, sync=False)
     for name in ("network-config", "vendor-data"):
         if name in others:

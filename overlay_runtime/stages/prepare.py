@@ -15,8 +15,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from overlay_runtime.config.document import Value
 from overlay_runtime.config.load import fault_of
+from overlay_runtime.config.multipart import multipart
+from overlay_runtime.config.passwords import as_on_kairos
 from overlay_runtime.config.sources import meta_data
 from overlay_runtime.files import write_atomic
 from overlay_runtime.notices import Notice, tell
@@ -31,6 +32,7 @@ from overlay_runtime.stages.sources import (
 from overlay_runtime.stages.tree import Tree
 from overlay_runtime.userdata import cloud
 from overlay_runtime.userdata.lookup import entries
+from overlay_runtime.userdata.plain import plain
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ _SEED = "var/lib/cloud/seed/nocloud"
 _BOOT = ("rootfs", "initramfs", "fs", "boot", "network", "reconcile")
 _CLOUD_INIT = frozenset(key.name for key in cloud.KEYS)
 _HEADER = b"#cloud-config\n"
+_APPEND = "list(append)+dict(recurse_list)+str()"
+"""The directories' keys and the volume's vendor-data: lists are put together."""
 
 
 def expect_all(paths: Paths) -> None:
@@ -85,15 +89,19 @@ def _vendor_data(root: Path, documents: Documents, identity: str | None) -> None
         if not source.user_data and is_cloud_config(source.text):
             for name, entry in entries(top).items():
                 if name in _CLOUD_INIT and entry.value.data is not None:
-                    _merge(keys, name, _plain(entry.value))
+                    _merge(keys, name, plain(entry.value))
     seed = root / _SEED
     if not keys:
         return
+    if isinstance(keys.get("users"), list):
+        keys["users"] = [as_on_kairos(user) for user in keys["users"]]
     ours = _HEADER + json.dumps(keys).encode(errors="replace") + b"\n"  # JSON is YAML
     _name_instance(root, seed, ours, identity)
     place = seed / "vendor-data"
     theirs = place.read_bytes() if place.exists() else b""
-    write_atomic(place, _both(ours, theirs) if theirs.strip() else ours, 0o600, sync=False)
+    if theirs.strip():
+        ours = multipart("vendor-data", ((ours, _APPEND), (theirs, _APPEND)))
+    write_atomic(place, ours, 0o600, sync=False)
 
 
 def _name_instance(root: Path, seed: Path, ours: bytes, identity: str | None) -> None:
@@ -125,31 +133,3 @@ def _merge(keys: dict[str, Any], name: str, value: Any) -> None:
         keys[name] = {**old, **value}
     else:
         keys[name] = value
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value.data, dict):
-        return {name: _plain(entry.value) for name, entry in value.data.items()}
-    if isinstance(value.data, tuple):
-        return [_plain(one) for one in value.data]
-    if isinstance(value.data, float) and not abs(value.data) < float("inf"):
-        return value.written  # JSON has neither infinity nor NaN
-    return value.data
-
-
-def _both(ours: bytes, theirs: bytes) -> bytes:
-    """The directories' keys and the volume's vendor-data, as one message of two parts
-    (cloud-init's MIME multi-part archive): lists are put together."""
-    from email.mime.multipart import MIMEMultipart
-    from email.mime.nonmultipart import MIMENonMultipart
-
-    whole = MIMEMultipart()
-    for number, data in enumerate((ours, theirs)):
-        text = data.decode(errors="replace")
-        kind = "cloud-config" if text.startswith("#cloud-config") else "plain"
-        part = MIMENonMultipart("text", kind, charset="utf-8")
-        part.set_payload(text, charset="utf-8")
-        part.add_header("Content-Disposition", "attachment", filename=f"vendor-data-{number}")
-        part.add_header("Merge-Type", "list(append)+dict(recurse_list)+str()")
-        whole.attach(part)
-    return whole.as_bytes()

@@ -1,7 +1,8 @@
 """Who could log in, and what cloud-init, which acts on these keys here, takes in its own way.
 
-Kairos's executor hashes a plain `passwd`, fetches keys of github:NAME, renders templates in
-`hostname`; cloud-init writes all three as they stand (cc_users_groups, cc_ssh, cc_set_hostname).
+Kairos's executor fetches keys of github:NAME and renders templates in `hostname`; cloud-init writes
+both as they stand (cc_users_groups, cc_ssh, cc_set_hostname). Passwords are taken as on Kairos
+(`config/passwords.py`).
 """
 
 from __future__ import annotations
@@ -15,15 +16,12 @@ from overlay_runtime.userdata.finding import Finding
 from overlay_runtime.userdata.lookup import child, entries, items, text, texts
 
 _FETCHED = re.compile(r"(github|gitlab|https?):", re.IGNORECASE)
-_HASHED = ("$", "!", "*")
 
 
 def check_logins(top: Value) -> Iterator[Finding]:
     """Yield what can be said about users, their passwords and keys, and the host's name."""
     users = [user for user in items(child(top, "users")) if isinstance(user.data, dict)]
     yield from _none(top, users)
-    for user in users:
-        yield from _password(user)
     for where in (top, *users):
         for value, key in texts(child(where, "ssh_authorized_keys")):
             if _FETCHED.match(key):
@@ -37,19 +35,6 @@ def check_logins(top: Value) -> Iterator[Finding]:
             yield Finding(rules.AS_CLOUD_INIT, given.position, f"`{name}` with a template: "
                           "cloud-init renders none, and would name the host so", "a name",
                           "or `hostname` in a step of the stage `initramfs`")  # fmt: skip
-
-
-def _password(user: Value) -> Iterator[Finding]:
-    given, locked = child(user, "passwd"), child(user, "lock_passwd")
-    if given is None or not text(given) or (locked is not None and locked.data is True):
-        return
-    if not text(given).startswith(_HASHED):
-        yield Finding(rules.AS_CLOUD_INIT, given.position, "`passwd` is no hash: cloud-init hashes "
-                      "none, and nobody could log in with it", "a hash (mkpasswd -m yescrypt)",
-                      "or `plain_text_passwd`; and `lock_passwd: false`")  # fmt: skip
-    elif locked is None:
-        yield Finding(rules.AS_CLOUD_INIT, given.position, "a password without `lock_passwd`: "
-                      "cloud-init locks it", "`lock_passwd: false`, or `true`")  # fmt: skip
 
 
 def _none(top: Value, named: list[Value]) -> Iterator[Finding]:
@@ -67,9 +52,13 @@ def _none(top: Value, named: list[Value]) -> Iterator[Finding]:
 
 
 def _may_log_in(user: Value) -> bool:
-    password = any(text(child(user, key)) for key in ("passwd", "hashed_passwd",
-                                                      "plain_text_passwd"))  # fmt: skip
+    if items(child(user, "ssh_authorized_keys")) or any(
+        text(child(user, key)) for key in ("ssh_authorized_keys", "ssh_import_id")
+    ):
+        return True
     locked = child(user, "lock_passwd")
-    keys = items(child(user, "ssh_authorized_keys")) or text(child(user, "ssh_authorized_keys"))
-    return bool(keys or child(user, "ssh_import_id") or (
-        password and locked is not None and locked.data is False))  # fmt: skip
+    # `passwd` is Kairos's key too, and locked only if it says so; the others are cloud-init's.
+    if text(child(user, "passwd")) and (locked is None or locked.data is not True):
+        return True
+    unlocked = locked is not None and locked.data is False
+    return unlocked and any(text(child(user, k)) for k in ("hashed_passwd", "plain_text_passwd"))

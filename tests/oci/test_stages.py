@@ -97,6 +97,11 @@ _ORDER = [
 ]  # fmt: skip
 
 
+def _with_kai(user_data: str) -> str:
+    """Another user, as Kairos's documentation has one."""
+    return user_data.replace("users: [", 'users: [{"name": "kai", "passwd": "kairos"}, ', 1)
+
+
 def _archive(files: dict[str, str]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
@@ -111,7 +116,7 @@ def _archive(files: dict[str, str]) -> bytes:
 def staged(daemon: docker.DockerClient, oci_image: OciImage, site: Site) -> Iterator[Host]:
     """A container of the image with these files in it, booted."""
     tag = f"edge-build-test-stages:{os.getpid()}"
-    user_data = site.user_data() + _USER_DATA
+    user_data = _with_kai(site.user_data()) + _USER_DATA
     made = daemon.containers.create(oci_image.tag, command="/sbin/init")
     try:
         made.put_archive("/", _archive({
@@ -204,6 +209,16 @@ def test_cloud_inits_keys_act_once(staged: Host) -> None:
     assert staged.run("cat /var/log/runcmd").splitlines() == ["runcmd"]
     assert staged.run("cat /etc/from-cloud-init").strip() == "once"
     assert "never" not in staged.run("cat /var/log/order")
+
+
+def test_a_plain_password_works_as_on_kairos(staged: Host) -> None:
+    """cloud-init by itself would take it for a hash, and lock it."""
+    staged.run("cloud-init status --wait >/dev/null || true")
+    [entry] = staged.run("grep ^kai: /etc/shadow").splitlines()
+    hashed = entry.split(":")[1]
+    again = staged.run(f"perl -e 'print crypt(q(kairos), $ARGV[0])' '{hashed}'")
+    assert hashed.startswith("$") and again == hashed
+    assert "NOPASSWD" in staged.run("cat /etc/sudoers.d/*cloud-init*"), "the others are as before"
 
 
 def test_the_timer_is_armed(staged: Host) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_DUID_TYPES = {1: "link-layer-time", 2: "vendor", 3: "link-layer", 4: "uuid"}
 
 @dataclass(frozen=True)
 class StaticRoute:
@@ -112,7 +113,7 @@ def _dhcp4(settings: Settings) -> list[tuple[str, object]]:
     if settings.client.duid:
         pairs += [
             ("ClientIdentifier", "duid"),
-            ("DUIDType", int(settings.client.duid[:4], 16)),
+            ("DUIDType", _duid_type(settings.client.duid)),
             ("DUIDRawData", _colons(settings.client.duid[4:])),
             ("IAID", settings.client.iaid),
         ]
@@ -125,6 +126,12 @@ def _dhcp4(settings: Settings) -> list[tuple[str, object]]:
         ("UseRoutes", "" if settings.use_routes else "no"),
     ]
     return pairs
+
+
+def _duid_type(duid: str) -> str:
+    """systemd 252 takes the names alone, and makes a DUID of its own for a number."""
+    number = int(duid[:4], 16)
+    return _DUID_TYPES.get(number, str(number))
 
 
 def _colons(digits: str) -> str:

@@ -22,9 +22,10 @@ def test_there_and_back(make: Make, manager: Manager) -> None:
     _there_and_back(make(manager), manager)
 
 
-def test_debian_12(make: Make) -> None:
-    """systemd 252."""
-    _there_and_back(make(MANAGERS[6], "bookworm"), MANAGERS[6])
+@pytest.mark.parametrize("manager", [MANAGERS[4], MANAGERS[6]], ids=str)
+def test_debian_12(make: Make, manager: Manager) -> None:
+    """systemd 252, which takes DUID types by name alone."""
+    _there_and_back(make(manager, "bookworm"), manager)
 
 
 def _there_and_back(host: Machine, manager: Manager) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _DUID_TYPES = {1: "link-layer-time", 2: "vendor", 3: "link-layer", 4: "uuid"}
 
+
 @dataclass(frozen=True)
 class StaticRoute:
     """A route to keep; `destination` "default" or a network, `metric` 0: the kernel's."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from tests.host.lab import ROUTER, Machine
 
-STATIC = "10.77.0.20/24"
 _NETPLAN = "/etc/netplan/50-site.yaml"
 
 
@@ -27,7 +26,7 @@ class Manager:
 def _netplan(renderer: str, static: bool) -> Callable[[Machine], None]:
     def set_up(host: Machine) -> None:
         nic = (
-            f"      addresses: [{STATIC}]\n      routes: [{{to: default, via: {ROUTER}}}]\n"
+            f"      addresses: [{host.static}]\n      routes: [{{to: default, via: {ROUTER}}}]\n"
             f"      nameservers: {{addresses: [{ROUTER}], search: [site.test]}}\n      mtu: 1400\n"
             if static else "      dhcp4: true\n"
         )  # fmt: skip
@@ -44,7 +43,8 @@ def _netplan(renderer: str, static: bool) -> Callable[[Machine], None]:
 def _ifupdown(client: str, static: bool) -> Callable[[Machine], None]:
     def set_up(host: Machine) -> None:
         nic = (
-            f"iface eth0 inet static\n    address {STATIC}\n    gateway {ROUTER}\n    mtu 1400\n"
+            f"iface eth0 inet static\n    address {host.static}\n    gateway {ROUTER}\n"
+            "    mtu 1400\n"
             if static else "iface eth0 inet dhcp\n"
         )  # fmt: skip
         host.write(
@@ -61,7 +61,7 @@ def _ifupdown(client: str, static: bool) -> Callable[[Machine], None]:
 def _networkmanager(static: bool) -> Callable[[Machine], None]:
     def set_up(host: Machine) -> None:
         ipv4 = (
-            f"method=manual\naddress1={STATIC},{ROUTER}\nroute1=10.99.0.0/16,10.77.0.2,50\n"
+            f"method=manual\naddress1={host.static},{ROUTER}\nroute1=10.99.0.0/16,10.77.0.2,50\n"
             f"dns={ROUTER};\ndns-search=site.test;\n"
             if static else "method=auto\n"
         )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from tests.host.conftest import USER_DATA, Make
 from tests.host.lab import ROUTER, Machine
-from tests.host.managers import MANAGERS, STATIC, Manager
+from tests.host.managers import MANAGERS, Manager
 
 _PREPARE = "edge-overlay host prepare --yes --no-confirm --lost-after 20 </dev/null 2>&1"
 
@@ -30,7 +30,7 @@ def test_debian_12(make: Make, manager: Manager) -> None:
 
 def _there_and_back(host: Machine, manager: Manager) -> None:
     before, tree = host.addresses(), host.tree()
-    assert (before == [STATIC]) == manager.static
+    assert (before == [host.static]) == manager.static
     assert len(before) == 1
     assert not host.ready()
 

@@ -67,9 +67,13 @@ class Make:
             host.reboot()
             host.wait_for_network()
         if package:
-            copy(self.lab.agent / "edge-overlay.deb", host, "/root/edge-overlay.deb")
-            host.run("dpkg --force-depends -i /root/edge-overlay.deb 2>&1")
+            self.install(host)
         return host
+
+    def install(self, host: Machine) -> None:
+        """Install the package."""
+        copy(self.lab.agent / "edge-overlay.deb", host, "/root/edge-overlay.deb")
+        host.run("dpkg --force-depends -i /root/edge-overlay.deb 2>&1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

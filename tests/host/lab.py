@@ -84,7 +84,7 @@ def site() -> Iterator[Site]:
                      f"--dhcp-leasefile={directory}/leases", f"--address=/{DNS_NAME}/{TARGET}",
                      f"--dhcp-hostsdir={directory}/reserved",
                      f"--log-facility={directory}/log", "--log-dhcp",
-                     "--dhcp-authoritative", "--no-ping"]  # fmt: skip
+                     "--dhcp-authoritative", "--no-ping", "--user=root"]  # fmt: skip
             (Path(directory) / "reserved").mkdir()
             process = start(command, Path(directory) / "dnsmasq.log")
             try:

@@ -8,6 +8,13 @@ from tests.host.managers import MANAGERS
 
 IFUPDOWN = MANAGERS[6]
 _DRY = "edge-overlay host prepare --dry-run 2>&1 </dev/null"
+_NETWORK = "ip address | grep -v valid_lft; ip route; ip -6 route; cat /etc/resolv.conf"
+_UNITS = (
+    "systemctl list-units --all --type=service --plain --no-legend | awk '{print $1, $2, $3}'; "
+    "systemctl list-unit-files --type=service,socket --no-legend"
+)
+_OURS = "find / -xdev -path /proc -prune -o -path /root -prune -o -path '*edge-overlay*' -print"
+_PURGE = "dpkg --purge --force-depends edge-overlay"
 _LO = "auto lo\niface lo inet loopback\n"
 _NIC = "auto eth0\niface eth0 inet static\n    address 10.77.0.20/24\n"
 
@@ -71,16 +78,34 @@ def test_undo_minds_what_others_changed(make: Make) -> None:
 
 
 def test_installing_and_removing_changes_no_network(make: Make) -> None:
-    host = make(IFUPDOWN)
-    host.run("dpkg --purge --force-depends edge-overlay 2>&1")
-    left = "find / -xdev -name '*edge-overlay*' -not -path '/proc/*' -not -path '/root/*'"
-    assert host.run(left).split() == []
-    tree, network = host.tree(), host.run("ip address; ip route; cat /etc/resolv.conf")
-    host.run("dpkg --force-depends -i /root/edge-overlay.deb 2>&1")
-    host.run("edge-overlay --version")
-    assert host.run("ip address; ip route; cat /etc/resolv.conf") == network
+    host = make(IFUPDOWN, package=False)
+    tree, network = host.tree(), host.run(_NETWORK)
+    units = host.run(_UNITS)
+    make.install(host)
+    assert host.run(_NETWORK) == network
+    new = set(host.run(_UNITS).splitlines()) ^ set(units.splitlines())
+    assert not [line for line in new if "edge-overlay" not in line]
     assert not [line for line in host.tree() if line not in tree and "edge-overlay" not in line
                 and not line.startswith("/etc/systemd/system")]  # fmt: skip
+    code, said = host.try_run("edge-overlay host check")
+    assert code == 1 and "ifupdown would set NICs up" in said and "host prepare" in said
+    host.run("man -w edge-overlay || test -f /usr/share/man/man8/edge-overlay.8.gz")
+
+    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 10 </dev/null 2>&1")
+    prepared, network = host.tree(), host.run(_NETWORK)
+    said = host.run(f"{_PURGE} 2>&1")
+    assert "stays with systemd-networkd" in said
+    assert host.run(_NETWORK) == network
+    gone = set(prepared) - set(host.tree())
+    assert not [line for line in gone if "edge-overlay" not in line
+                and not line.startswith("/etc/systemd/system ")]  # fmt: skip
+    left = host.run(f"{_OURS} | grep -v ^/var/lib/edge-overlay/host/ || true").split()
+    assert left == ["/var/lib/edge-overlay", "/var/lib/edge-overlay/host"]
+
+    make.install(host)  # and what was kept is enough
+    host.run("edge-overlay host undo --yes </dev/null 2>&1")
+    host.run(f"{_PURGE} 2>&1")
+    assert host.tree() == tree
 
 
 def test_the_tarball(make: Make) -> None:

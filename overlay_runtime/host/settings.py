@@ -43,6 +43,9 @@ class Settings:
     domains: tuple[str, ...] = ()
     mtu: int | None = None
     mac: str = ""
+    master: tuple[str, str] = ("", "")
+    """Of a port: ("Bridge" or "Bond", its name)."""
+    vlans: tuple[str, ...] = ()
     client: ClientIdentity = ClientIdentity()
     request: str = ""
     metric: int | None = None
@@ -52,7 +55,7 @@ class Settings:
 
     def words(self) -> str:
         """In words, for the plan."""
-        parts = []
+        parts = [f"port of {self.master[1]}"] if self.master[0] else []
         if self.dhcp4:
             parts.append(f"DHCP, asks for {self.request}" if self.request else "DHCP")
         if self.dhcp6:
@@ -91,6 +94,8 @@ def _network(settings: Settings) -> list[tuple[str, object]]:
         # A restart of networkd takes no address away.
         ("KeepConfiguration", "dhcp-on-stop" if settings.dhcp4 else "static"),
     ]
+    pairs += [settings.master] if settings.master[0] else []
+    pairs += [("VLAN", name) for name in settings.vlans]
     pairs += [("Address", address) for address in settings.addresses]
     pairs += [("DNS", server) for server in settings.dns]
     pairs.append(("Domains", " ".join(settings.domains)))

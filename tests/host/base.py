@@ -14,7 +14,7 @@ import docker.errors
 _PACKAGES = (
     "systemd", "systemd-sysv", "systemd-resolved", "dbus", "udev", "python3", "iproute2",
     "iputils-ping", "netplan.io", "network-manager", "ifupdown", "isc-dhcp-client", "dhcpcd-base",
-    "nftables", "procps", "kmod", "netbase",
+    "bridge-utils",    "nftables", "procps", "kmod", "netbase",
 )  # fmt: skip
 _START = (
     # Docker mounts files of its own there: a host that already runs has its own.

@@ -21,6 +21,7 @@ from tests.vm.harness.process import end, start
 from tests.vm.harness.waiting import wait_until
 
 ROUTER, TARGET, DNS_NAME = "10.77.0.1", "10.88.0.1", "site.test"
+ROUTER6 = "fd77::1"
 _RIGHTS: dict[str, Any] = {
     "cap_add": ["SYS_ADMIN", "NET_ADMIN", "NET_RAW"],
     "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
@@ -30,6 +31,7 @@ _RIGHTS: dict[str, Any] = {
     "detach": True,
     "stop_signal": "SIGRTMIN+3",
 }
+_NOT_ITS_OWN = ("lo", "scbr-100", "edge-vx4", "edge-vx6")
 _IPV6 = {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
 _SNAPSHOT = (
     # Directories without their times: files come and go in them. resolv.conf is written anew by
@@ -75,6 +77,7 @@ def site() -> Iterator[Site]:
             for words in (
                 "link set lo up", "link add br0 type bridge", "link set br0 up",
                 f"address add {ROUTER}/24 dev br0", f"address add {TARGET}/32 dev lo",
+                f"address add {ROUTER6}/64 dev br0 nodad",
             ):  # fmt: skip
                 run("ip", "-n", name, *words.split())
             command = ["ip", "netns", "exec", name, "dnsmasq", "--conf-file=/dev/null",
@@ -108,6 +111,7 @@ class Machine:
     """In the router, those of eth0, eth1…"""
     static: str
     """The address that is its own where it is set by hand; ADDRESS/LENGTH."""
+    static6: str
 
     def try_run(self, command: str) -> tuple[int, str]:
         """Run a shell command; its exit code and what it said."""
@@ -158,10 +162,21 @@ class Machine:
         finally:
             self.site.run("nft", "delete", "table", "ip", table)
 
-    def gateway(self) -> str:
-        """The next hop of its default route, "" without one."""
-        routes = json.loads(self.run("ip -json route show default"))
-        return str(routes[0]["gateway"]) if routes else ""
+    def gateways(self, version: int = 4) -> list[tuple[str, str]]:
+        """The next hops of its default routes, and their links."""
+        routes = json.loads(self.run(f"ip -{version} -json route show default"))
+        return [(str(route["gateway"]), str(route["dev"])) for route in routes]
+
+    def network(self) -> dict[str, Any]:
+        """What others see of it: addresses by link, the ports of bridges, gateways."""
+        links = json.loads(self.run("ip -json link show"))
+        names = [link["ifname"] for link in links if link["ifname"] not in _NOT_ITS_OWN]
+        return {
+            "addresses": {name: self.addresses(name) for name in names},
+            "ports": {link["ifname"]: link["master"] for link in links if "master" in link
+                      and link["master"] not in _NOT_ITS_OWN},
+            "gateways": sorted({*self.gateways(4), *self.gateways(6)}),
+        }  # fmt: skip
 
     def on_the_network(self) -> bool:
         """Whether names are resolved and the router's inner address answers."""
@@ -252,8 +267,8 @@ def machine(
             run(*in_router, "set", port, "master", "br0", "up")
         container = client.containers.run(image, name=name, network_mode=f"container:{holder.id}",
                                           **_RIGHTS)  # fmt: skip
-        static = f"10.77.0.{200 + number}/24"
-        made = Machine(name, container, holder, where, macs[0], ports, static)
+        static, static6 = f"10.77.0.{200 + number}/24", f"fd77::1{number:02x}/64"
+        made = Machine(name, container, holder, where, macs[0], ports, static, static6)
         made.wait_for_boot()
         yield made
     finally:

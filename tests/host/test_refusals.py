@@ -8,9 +8,11 @@ from tests.host.managers import MANAGERS
 
 IFUPDOWN = MANAGERS[6]
 _DRY = "edge-overlay host prepare --dry-run 2>&1 </dev/null"
-_NETWORK = "ip address | grep -v valid_lft; ip route; ip -6 route; cat /etc/resolv.conf"
+_NETWORK = (
+    "ip address | sed '/valid_lft/d; s/ tentative//'; ip route; ip -6 route; cat /etc/resolv.conf"
+)
 _UNITS = (
-    "systemctl list-units --all --type=service --plain --no-legend | awk '{print $1, $2, $3}'; "
+    "systemctl list-units --state=active --type=service --plain --no-legend | cut -d' ' -f1; "
     "systemctl list-unit-files --type=service,socket --no-legend"
 )
 _OURS = "find / -xdev -path /proc -prune -o -path /root -prune -o -path '*edge-overlay*' -print"

@@ -75,7 +75,9 @@ def site() -> Iterator[Site]:
         run("ip", "netns", "add", name)
         try:
             for words in (
-                "link set lo up", "link add br0 type bridge", "link set br0 up",
+                "link set lo up",
+                # A MAC of its own: else it changes with each port, and hosts know a wrong one.
+                "link add br0 address 02:00:00:00:77:00 type bridge", "link set br0 up",
                 f"address add {ROUTER}/24 dev br0", f"address add {TARGET}/32 dev lo",
                 f"address add {ROUTER6}/64 dev br0 nodad",
             ):  # fmt: skip

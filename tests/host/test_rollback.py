@@ -21,7 +21,7 @@ def start(host: Machine, options: str) -> None:
     before = host.state().get("identity")
     host.run(_IN_BACKGROUND.format(options))
     wait_until("the transaction", lambda: host.state().get("identity", before) != before, 30,
-               evidence=host.evidence)  # fmt: skip
+               evidence=lambda: host.try_run("cat /tmp/prepare.log")[1])  # fmt: skip
 
 
 def as_before(host: Machine, addresses: list[str], tree: list[str], unit: str) -> None:

@@ -22,8 +22,10 @@ def _is_well(host: Machine, before: dict[str, Any]) -> None:
         10,
         evidence=lambda: f"{host.network()} instead of {before}\n{host.evidence()}",
     )
-    for gateway, link in before["gateways"]:
-        host.run(f"ping -c1 -W2 -I {link} {gateway}")
+    pings = [f"ping -c1 -W1 -I {link} {gateway}" for gateway, link in before["gateways"]]
+    wait_until(f"{host.name}: its gateways",  # an IPv6 address is tentative at first
+               lambda: host.try_run(" && ".join(pings))[0] == 0, 10,
+               evidence=host.evidence)  # fmt: skip
 
 
 @pytest.mark.parametrize("manager", [*MANAGERS, *MORE], ids=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -33,6 +34,8 @@ FROM_THE_IMAGE = (
 host's own network or names by being installed: DHCP for all NICs, resolv.conf, resolved's and
 cloud-init's settings. `edge-overlay host prepare` does that, and can take it back."""
 
+_COMPRESSED = ("usr/share/man/man8/edge-overlay.8", "usr/share/doc/edge-overlay/changelog")
+
 MARKER = "agent.json"
 """Beside the runtime: says that this host has an owner of its own, and cloud-init another source
 (`overlay_runtime/config/sources.py`)."""
@@ -41,11 +44,13 @@ MARKER = "agent.json"
 def make_tree(root: Path, vendor: Path, user_data: str | None) -> None:
     """Lay all files out below `root`, which is made; modes are set, times are EPOCH."""
     root.mkdir()
-    render_tree(TEMPLATES / "agent" / "root", root, {})
+    render_tree(TEMPLATES / "agent" / "root", root, {"version": __version__})
     for name in FROM_THE_IMAGE:
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TEMPLATES / "edge" / name, target)
+    for name in _COMPRESSED:
+        _compress(root / name)
     home = root / RUNTIME_HOME
     copy_runtime(home / "overlay_runtime")
     shutil.copytree(vendor, home / "vendor")
@@ -55,6 +60,13 @@ def make_tree(root: Path, vendor: Path, user_data: str | None) -> None:
         (home / "user-data").write_text(user_data)
         (home / "user-data").chmod(0o600)
     set_times(root)
+
+
+def _compress(path: Path) -> None:
+    """As `gzip -9n` does it: Debian Policy 12.1, 12.7."""
+    packed = gzip.compress(path.read_bytes(), 9, mtime=0)
+    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    path.unlink()
 
 
 def set_times(root: Path) -> None:

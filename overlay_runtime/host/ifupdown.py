@@ -12,12 +12,14 @@ from overlay_runtime.host.interfaces import Stanza, read_interfaces
 from overlay_runtime.host.nics import LiveNic
 from overlay_runtime.host.settings import ClientIdentity, Settings, StaticRoute
 from overlay_runtime.host.tools import is_active
+from overlay_runtime.host.virtual import KINDS
 
 UNIT = "networking.service"
 _HOOKS = ("pre-up", "up", "post-up", "down", "pre-down", "post-down")
 _STRANGE = re.compile(
     r"(wpa|wireless|bond|bridge|ovs|vlan|slaves|batman|vxlan|tunnel|macvlan|ppp|provider|gre|mesh)"
 )
+_OWN = {"bridge": ("bridge",), "bond": ("bond", "slaves"), "vlan": ("vlan",)}
 _METHODS = {
     "inet": ("static", "dhcp", "manual"),
     "inet6": ("static", "dhcp", "auto", "manual"),
@@ -101,7 +103,10 @@ def _refuse_strange(stanza: Stanza, nic: LiveNic | None) -> None:
     if nic.wireless:
         raise HostError(f"{stanza.where}: {stanza.name} is Wi-Fi: its keys can't be carried over",
                         remedy)  # fmt: skip
-    if strange or nic.kind not in ("", "veth"):
+    own = _OWN.get(nic.kind, ()) + (("bond",) if nic.master else ())
+    if strange and strange.startswith(own):
+        strange = None  # the kernel has it: `virtual.py`, `parts.py`
+    if strange or nic.kind not in ("", "veth", *KINDS):
         raise HostError(f"{stanza.where}: {stanza.name} is no plain Ethernet NIC "
                         f"({strange or nic.kind}): it can't be carried over", remedy)  # fmt: skip
     if stanza.first("pointopoint"):

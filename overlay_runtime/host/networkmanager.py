@@ -6,6 +6,7 @@ from overlay_runtime.errors import HostError
 from overlay_runtime.host.nics import LiveNic
 from overlay_runtime.host.settings import Settings, StaticRoute
 from overlay_runtime.host.tools import attempt, is_active, run
+from overlay_runtime.host.virtual import KINDS
 
 UNIT = "NetworkManager.service"
 _FIELDS = (
@@ -13,7 +14,7 @@ _FIELDS = (
     "ipv4.routes", "ipv4.dns", "ipv4.dns-search", "ipv4.ignore-auto-dns", "ipv4.ignore-auto-routes",
     "ipv4.never-default", "ipv4.route-metric", "ipv4.dhcp-client-id", "ipv6.method",
     "ipv6.addresses", "ipv6.gateway", "ipv6.routes", "ipv6.dns", "ipv6.dns-search",
-    "802-3-ethernet.mtu", "802-3-ethernet.cloned-mac-address", "connection.master", "802-1x.eap",
+    "802-3-ethernet.mtu", "802-3-ethernet.cloned-mac-address", "802-1x.eap",
 )  # fmt: skip
 _WAYS4 = ("auto", "manual", "disabled", "link-local")
 
@@ -39,8 +40,7 @@ def settings(nic: LiveNic, uuid: str) -> Settings:
     """Return what a profile gives a NIC. Raises HostError for what can't be carried over."""
     values = _profile(uuid)
     where = f"NetworkManager's profile {values['connection.id']!r} of {nic.name}"
-    for key, why in (("802-1x.eap", "needs 802.1X"), ("connection.master", "is part of a bond or "
-                                                      "bridge")):  # fmt: skip
+    for key, why in (("802-1x.eap", "needs 802.1X"),):
         if values[key]:
             raise HostError(f"{where} {why}", _BY_HAND)
     way4, way6 = values["ipv4.method"], values["ipv6.method"]
@@ -90,7 +90,7 @@ def _profile(uuid: str) -> dict[str, str]:
 
 
 def _refuse_strange(device: str, kind: str) -> None:
-    if kind in ("ethernet", "loopback", "802-3-ethernet"):
+    if kind in ("ethernet", "loopback", "802-3-ethernet", *KINDS):
         return
     raise HostError(
         f"{device} is a {kind} of NetworkManager's: its keys or its parts can't be carried over",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class LiveNic:
     wireless: bool
     addresses: tuple[HeldAddress, ...]
     routes: tuple[HeldRoute, ...]
+    lower: str = ""
+    """The link that it lies on (a VLAN), "" without one or if that is in another namespace."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What rtnetlink says of its kind (IFLA_INFO_DATA), as `ip -json -details` names it."""
 
     def gateways(self) -> tuple[str, ...]:
         """The next hops of its default routes, IPv4 first."""
@@ -91,6 +95,8 @@ def read_nics() -> dict[str, LiveNic]:
             wireless=_wireless(name),
             addresses=tuple(_address(a) for a in link["addr_info"] if "local" in a),
             routes=tuple(routes.get(name, ())),
+            lower=str(link.get("link") or ""),
+            details=link.get("linkinfo", {}).get("info_data", {}),
         )
     return found
 

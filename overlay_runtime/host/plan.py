@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from overlay_runtime.errors import HostError
-from overlay_runtime.host import ifupdown, netplan, networkd, networkmanager
+from overlay_runtime.host import ifupdown, netplan, networkd, networkmanager, virtual
 from overlay_runtime.host.dhcp import leased_servers
 from overlay_runtime.host.nics import LiveNic, read_nics
+from overlay_runtime.host.parts import add_parts
 from overlay_runtime.host.reach import all_answering
 from overlay_runtime.host.settings import Settings, StaticRoute, render
 from overlay_runtime.host.tools import attempt, is_active, unit_state
@@ -64,6 +65,7 @@ def make_plan(root: Path, options: Options) -> Plan:
     _by_networkmanager(plan)
     _by_ifupdown(root, plan, options)
     _by_nobody(plan)
+    add_parts(plan.nics, plan.managers, plan.settings)
     _name_servers(root, plan)
     stop = [name for name, unit in (("NetworkManager", networkmanager.UNIT),
                                     ("ifupdown", ifupdown.UNIT)) if is_active(unit)]  # fmt: skip
@@ -138,6 +140,8 @@ def _by_networkmanager(plan: Plan) -> None:
             continue
         _refuse_wireless(nic)
         plan.managers[name], plan.profiles[name] = "NetworkManager", uuid
+        if nic.master:
+            continue  # its profile says no more than that: add_parts
         plan.settings[name] = networkmanager.settings(nic, uuid)
 
 
@@ -225,6 +229,9 @@ def _wanted(root: Path, plan: Plan, from_netplan: bool) -> list[Wanted]:
     for name, one in plan.settings.items():
         path = root / NETWORK_FILES / f"10-edge-host-{name}.network"
         wanted.append(Wanted(path, render(one).encode()))
+        if plan.nics[name].kind in virtual.KINDS:
+            text = virtual.netdev(plan.nics[name])
+            wanted.append(Wanted(path.with_suffix(".netdev"), text.encode()))
     for file, pattern in _DHCP_FILES.items():
         path = root / NETWORK_FILES / file
         if not path.exists():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_DUID_TYPES = {1: "link-layer-time", 2: "vendor", 3: "link-layer", 4: "uuid"}
+
 
 @dataclass(frozen=True)
 class StaticRoute:
@@ -41,6 +43,9 @@ class Settings:
     domains: tuple[str, ...] = ()
     mtu: int | None = None
     mac: str = ""
+    master: tuple[str, str] = ("", "")
+    """Of a port: ("Bridge" or "Bond", its name)."""
+    vlans: tuple[str, ...] = ()
     client: ClientIdentity = ClientIdentity()
     request: str = ""
     metric: int | None = None
@@ -50,7 +55,7 @@ class Settings:
 
     def words(self) -> str:
         """In words, for the plan."""
-        parts = []
+        parts = [f"port of {self.master[1]}"] if self.master[0] else []
         if self.dhcp4:
             parts.append(f"DHCP, asks for {self.request}" if self.request else "DHCP")
         if self.dhcp6:
@@ -89,6 +94,8 @@ def _network(settings: Settings) -> list[tuple[str, object]]:
         # A restart of networkd takes no address away.
         ("KeepConfiguration", "dhcp-on-stop" if settings.dhcp4 else "static"),
     ]
+    pairs += [settings.master] if settings.master[0] else []
+    pairs += [("VLAN", name) for name in settings.vlans]
     pairs += [("Address", address) for address in settings.addresses]
     pairs += [("DNS", server) for server in settings.dns]
     pairs.append(("Domains", " ".join(settings.domains)))
@@ -112,7 +119,7 @@ def _dhcp4(settings: Settings) -> list[tuple[str, object]]:
     if settings.client.duid:
         pairs += [
             ("ClientIdentifier", "duid"),
-            ("DUIDType", int(settings.client.duid[:4], 16)),
+            ("DUIDType", _duid_type(settings.client.duid)),
             ("DUIDRawData", _colons(settings.client.duid[4:])),
             ("IAID", settings.client.iaid),
         ]
@@ -125,6 +132,12 @@ def _dhcp4(settings: Settings) -> list[tuple[str, object]]:
         ("UseRoutes", "" if settings.use_routes else "no"),
     ]
     return pairs
+
+
+def _duid_type(duid: str) -> str:
+    """systemd 252 takes the names alone, and makes a DUID of its own for a number."""
+    number = int(duid[:4], 16)
+    return _DUID_TYPES.get(number, str(number))
 
 
 def _colons(digits: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import docker
@@ -13,7 +14,7 @@ import docker.errors
 _PACKAGES = (
     "systemd", "systemd-sysv", "systemd-resolved", "dbus", "udev", "python3", "iproute2",
     "iputils-ping", "netplan.io", "network-manager", "ifupdown", "isc-dhcp-client", "dhcpcd-base",
-    "nftables", "procps", "kmod", "netbase",
+    "bridge-utils",    "nftables", "procps", "kmod", "netbase",
 )  # fmt: skip
 _START = (
     # Docker mounts files of its own there: a host that already runs has its own.
@@ -32,16 +33,18 @@ echo 127.0.0.1 localhost > "$1"/etc/hosts
 : > "$1"/etc/machine-id
 """
 _LIMIT_S = 900.0
+_making = threading.Lock()
 
 
 def base_image(client: docker.DockerClient, suite: str) -> str:
     """The image's tag; made by mmdebstrap where Docker doesn't have it yet (a minute at most)."""
     recipe = repr((suite, _PACKAGES, _START, _SETTLE, 1))
     tag = f"edge-test-host:{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    try:
-        client.images.get(tag)
-    except docker.errors.ImageNotFound:
-        _make(client, suite, tag)
+    with _making:
+        try:
+            client.images.get(tag)
+        except docker.errors.ImageNotFound:
+            _make(client, suite, tag)
     return tag
 
 

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.vm.harness.process import end, start
 from tests.vm.harness.waiting import wait_until
 
 ROUTER, TARGET, DNS_NAME = "10.77.0.1", "10.88.0.1", "site.test"
+ROUTER6 = "fd77::1"
 _RIGHTS: dict[str, Any] = {
     "cap_add": ["SYS_ADMIN", "NET_ADMIN", "NET_RAW"],
     "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
@@ -30,6 +31,9 @@ _RIGHTS: dict[str, Any] = {
     "detach": True,
     "stop_signal": "SIGRTMIN+3",
 }
+_COMMAND_LIMIT_S = 300.0
+_NOT_ITS_OWN = ("lo", "scbr-100", "edge-vx4", "edge-vx6")
+_IPV6 = {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
 _SNAPSHOT = (
     # Directories without their times: files come and go in them. resolv.conf is written anew by
     # the managers themselves, with the same content.
@@ -50,14 +54,11 @@ class Site:
         """Run a command in the router."""
         return run("ip", "netns", "exec", self.namespace, *command)
 
-    def drop(self, address: str) -> None:
-        """Drop what comes for an address, or for all (`ip`), until `restore`."""
-        self.run("nft", f"add table ip t; add chain ip t i {{ type filter hook prerouting priority "
-                 f"-400; }}; add rule ip t i ip daddr {address} drop")  # fmt: skip
-
-    def restore(self) -> None:
-        """Let all through again."""
-        self.run("nft", "delete table ip t")
+    def reserve(self, mac: str, address: str) -> None:
+        """Have the DHCP server know an address for a NIC, and refuse it any other; "": no more."""
+        line = f"{mac},{address}\n" if address else ""
+        (self.directory / "reserved" / mac).write_text(line)
+        self.run("kill", "-HUP", (self.directory / "pid").read_text().strip())
 
     def leases(self) -> dict[str, str]:
         """What dnsmasq has given, by MAC: the address."""
@@ -75,8 +76,11 @@ def site() -> Iterator[Site]:
         run("ip", "netns", "add", name)
         try:
             for words in (
-                "link set lo up", "link add br0 type bridge", "link set br0 up",
+                "link set lo up",
+                # A MAC of its own: else it changes with each port, and hosts know a wrong one.
+                "link add br0 address 02:00:00:00:77:00 type bridge", "link set br0 up",
                 f"address add {ROUTER}/24 dev br0", f"address add {TARGET}/32 dev lo",
+                f"address add {ROUTER6}/64 dev br0 nodad",
             ):  # fmt: skip
                 run("ip", "-n", name, *words.split())
             command = ["ip", "netns", "exec", name, "dnsmasq", "--conf-file=/dev/null",
@@ -84,8 +88,10 @@ def site() -> Iterator[Site]:
                      "--keep-in-foreground", "--interface=br0", "--bind-interfaces",
                      "--dhcp-range=10.77.0.50,10.77.0.199,1h", f"--pid-file={directory}/pid",
                      f"--dhcp-leasefile={directory}/leases", f"--address=/{DNS_NAME}/{TARGET}",
+                     f"--dhcp-hostsdir={directory}/reserved",
                      f"--log-facility={directory}/log", "--log-dhcp",
-                     "--dhcp-authoritative"]  # fmt: skip
+                     "--dhcp-authoritative", "--no-ping", "--user=root"]  # fmt: skip
+            (Path(directory) / "reserved").mkdir()
             process = start(command, Path(directory) / "dnsmasq.log")
             try:
                 yield found
@@ -104,13 +110,21 @@ class Machine:
     holder: Container
     site: Site
     mac: str
-    kept: dict[str, str] = field(default_factory=dict)
+    ports: tuple[str, ...]
+    """In the router, those of eth0, eth1…"""
+    static: str
+    """The address that is its own where it is set by hand; ADDRESS/LENGTH."""
+    static6: str
 
     def try_run(self, command: str) -> tuple[int, str]:
-        """Run a shell command; its exit code and what it said."""
-        code, said = self.container.exec_run(["sh", "-c", command])
-        assert code is not None and isinstance(said, bytes)
-        return code, said.decode(errors="replace")
+        """Run a shell command; its exit code and what it said.
+
+        By docker(1): docker-py loses the beginning of what is said at once (seen under load).
+        """
+        words = ["docker", "exec", str(self.container.id), "sh", "-c", command]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=_COMMAND_LIMIT_S, check=False)  # fmt: skip
+        return done.returncode, done.stdout.decode(errors="replace")
 
     def run(self, command: str) -> str:
         """Run a shell command; AssertionError if it fails."""
@@ -126,16 +140,50 @@ class Machine:
             f"chmod {mode:o} {where}"
         )
 
-    def addresses(self) -> list[str]:
-        """Its IPv4 addresses on eth0, sorted."""
-        [link] = json.loads(self.run("ip -json -4 address show dev eth0")) or [{}]
-        found = link.get("addr_info", [])
-        return sorted(f"{a['local']}/{a['prefixlen']}" for a in found)
+    def addresses(self, link: str = "eth0") -> list[str]:
+        """The addresses of a link, sorted; of IPv6 only what isn't the link's own."""
+        found = json.loads(self.run(f"ip -json address show dev {link} scope global"))
+        held = [a for one in found for a in one.get("addr_info", []) if "local" in a]
+        return sorted(f"{a['local']}/{a['prefixlen']}" for a in held)
 
-    def gateway(self) -> str:
-        """The next hop of its default route, "" without one."""
-        routes = json.loads(self.run("ip -json route show default"))
-        return str(routes[0]["gateway"]) if routes else ""
+    @contextlib.contextmanager
+    def port(self, during: str, after: str) -> Iterator[None]:
+        """Inside, the router's port of eth0 is `during`, then `after` (words of ip-link(8))."""
+        words = ("ip", "-n", self.site.namespace, "link", "set", self.ports[0])
+        run(*words, *during.split())
+        try:
+            yield
+        finally:
+            run(*words, *after.split())
+
+    @contextlib.contextmanager
+    def without(self, address: str) -> Iterator[None]:
+        """Inside, nothing of it reaches an address beyond the router."""
+        table, mine = self.ports[0], self.addresses()[0].partition("/")[0]
+        self.site.run(
+            "nft", f"add table ip {table}; add chain ip {table} i {{ type filter hook prerouting "
+            f"priority -400; }}; add rule ip {table} i ip saddr {mine} ip daddr {address} drop",
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            self.site.run("nft", "delete", "table", "ip", table)
+
+    def gateways(self, version: int = 4) -> list[tuple[str, str]]:
+        """The next hops of its default routes, and their links."""
+        routes = json.loads(self.run(f"ip -{version} -json route show default"))
+        return [(str(route["gateway"]), str(route["dev"])) for route in routes]
+
+    def network(self) -> dict[str, Any]:
+        """What others see of it: addresses by link, the ports of bridges, gateways."""
+        links = json.loads(self.run("ip -json link show"))
+        names = [link["ifname"] for link in links if link["ifname"] not in _NOT_ITS_OWN]
+        return {
+            "addresses": {name: self.addresses(name) for name in names},
+            "ports": {link["ifname"]: link["master"] for link in links if "master" in link
+                      and link["master"] not in _NOT_ITS_OWN},
+            "gateways": sorted({*self.gateways(4), *self.gateways(6)}),
+        }  # fmt: skip
 
     def on_the_network(self) -> bool:
         """Whether names are resolved and the router's inner address answers."""
@@ -176,12 +224,14 @@ class Machine:
     def reboot(self) -> None:
         """Stop it, take away all that a kernel forgets, start it again."""
         self.container.stop(timeout=20)
-        for link in ("scbr-100", "edge-vx4", "edge-vx6"):
+        for link in ("scbr-100", "edge-vx4", "edge-vx6", "br0"):
             subprocess.run(
                 self._in_network("link", "delete", link), capture_output=True, check=False
             )
-        for words in ("address flush dev eth0", "link set eth0 down", "link set eth0 mtu 1500"):
-            subprocess.run(self._in_network(*words.split()), check=True, timeout=20)
+        for number in range(len(self.ports)):
+            nic = f"eth{number}"
+            for words in (f"address flush dev {nic}", f"link set {nic} down mtu 1500"):
+                subprocess.run(self._in_network(*words.split()), check=True, timeout=20)
         subprocess.run(self._in_network("route", "flush", "table", "main"), check=False)
         self.container.start()
         self.wait_for_boot()
@@ -201,31 +251,37 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(client: docker.DockerClient, image: str, where: Site, number: int) -> Iterator[Machine]:
-    """A host on the site, with eth0; gone at the block's end."""
+def machine(
+    client: docker.DockerClient, image: str, where: Site, number: int, nics: int = 1
+) -> Iterator[Machine]:
+    """A host on the site, with eth0, eth1…; gone at the block's end."""
     name = f"edge-host-{os.getpid()}-{number}"
-    mac = f"02:00:00:00:77:{number:02x}"
+    macs = [f"02:00:00:{nic:02x}:77:{number:02x}" for nic in range(nics)]
+    ports = tuple(f"p{number}n{nic}" for nic in range(nics))
     holder = client.containers.run(image, ["sleep", "infinity"], name=f"{name}-net", detach=True,
-                                   hostname=f"host{number}", network_mode="none")  # fmt: skip
+                                   hostname=f"host{number}", network_mode="none",
+                                   sysctls=_IPV6)  # fmt: skip
     container = None
     try:
         holder.reload()
-        port = f"p{number}"
-        run(
-            "ip", "-n", where.namespace, "link", "add", "eth0", "type", "veth", "peer", "name", port
-        )
-        run("ip", "-n", where.namespace, "link", "set", "eth0", "address", mac)
-        run("ip", "-n", where.namespace, "link", "set", "eth0", "netns",
-            str(holder.attrs["State"]["Pid"]))  # fmt: skip
-        run("ip", "-n", where.namespace, "link", "set", port, "master", "br0", "up")
+        process = str(holder.attrs["State"]["Pid"])
+        for nic, (mac, port) in enumerate(zip(macs, ports, strict=True)):
+            made_as = f"n{number}n{nic}"  # others may be made at the same time
+            words = ("type", "veth", "peer", "name", port)
+            in_router = ("ip", "-n", where.namespace, "link")
+            run(*in_router, "add", made_as, "address", mac, *words)
+            run(*in_router, "set", made_as, "netns", process, "name", f"eth{nic}")
+            run(*in_router, "set", port, "master", "br0", "up")
         container = client.containers.run(image, name=name, network_mode=f"container:{holder.id}",
                                           **_RIGHTS)  # fmt: skip
-        made = Machine(name, container, holder, where, mac)
+        static, static6 = f"10.77.0.{200 + number}/24", f"fd77::1{number:02x}/64"
+        made = Machine(name, container, holder, where, macs[0], ports, static, static6)
         made.wait_for_boot()
         yield made
     finally:
         for one in (container, holder):
             if one is not None:
                 one.remove(force=True)
-        subprocess.run(["ip", "-n", where.namespace, "link", "delete", f"p{number}"],
-                       capture_output=True, check=False)  # fmt: skip
+        for port in ports:
+            subprocess.run(["ip", "-n", where.namespace, "link", "delete", port],
+                           capture_output=True, check=False)  # fmt: skip

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.host.lab import ROUTER, Machine
+from tests.host.lab import ROUTER, ROUTER6, Machine
 
-STATIC = "10.77.0.20/24"
 _NETPLAN = "/etc/netplan/50-site.yaml"
 
 
@@ -19,6 +18,8 @@ class Manager:
     unit: str
     static: bool
     set_up: Callable[[Machine], None]
+    link: str = "eth0"
+    nics: int = 1
 
     def __str__(self) -> str:
         return f"{self.name}-{'static' if self.static else 'dhcp'}"
@@ -27,7 +28,7 @@ class Manager:
 def _netplan(renderer: str, static: bool) -> Callable[[Machine], None]:
     def set_up(host: Machine) -> None:
         nic = (
-            f"      addresses: [{STATIC}]\n      routes: [{{to: default, via: {ROUTER}}}]\n"
+            f"      addresses: [{host.static}]\n      routes: [{{to: default, via: {ROUTER}}}]\n"
             f"      nameservers: {{addresses: [{ROUTER}], search: [site.test]}}\n      mtu: 1400\n"
             if static else "      dhcp4: true\n"
         )  # fmt: skip
@@ -44,7 +45,8 @@ def _netplan(renderer: str, static: bool) -> Callable[[Machine], None]:
 def _ifupdown(client: str, static: bool) -> Callable[[Machine], None]:
     def set_up(host: Machine) -> None:
         nic = (
-            f"iface eth0 inet static\n    address {STATIC}\n    gateway {ROUTER}\n    mtu 1400\n"
+            f"iface eth0 inet static\n    address {host.static}\n    gateway {ROUTER}\n"
+            "    mtu 1400\n"
             if static else "iface eth0 inet dhcp\n"
         )  # fmt: skip
         host.write(
@@ -61,7 +63,7 @@ def _ifupdown(client: str, static: bool) -> Callable[[Machine], None]:
 def _networkmanager(static: bool) -> Callable[[Machine], None]:
     def set_up(host: Machine) -> None:
         ipv4 = (
-            f"method=manual\naddress1={STATIC},{ROUTER}\nroute1=10.99.0.0/16,10.77.0.2,50\n"
+            f"method=manual\naddress1={host.static},{ROUTER}\nroute1=10.99.0.0/16,10.77.0.2,50\n"
             f"dns={ROUTER};\ndns-search=site.test;\n"
             if static else "method=auto\n"
         )  # fmt: skip
@@ -82,6 +84,65 @@ def _networkmanager(static: bool) -> Callable[[Machine], None]:
     return set_up
 
 
+def _netplan_bridge(host: Machine) -> None:
+    _netplan("networkd", True)(host)
+    host.write(
+        _NETPLAN,
+        "network:\n  version: 2\n  ethernets:\n    eth0: {}\n  bridges:\n    br0:\n"
+        f"      interfaces: [eth0]\n      addresses: [{host.static}]\n"
+        f"      routes: [{{to: default, via: {ROUTER}}}]\n"
+        f"      nameservers: {{addresses: [{ROUTER}]}}\n      parameters: {{stp: false}}\n",
+        0o600,
+    )
+
+
+def _ifupdown_bridge(host: Machine) -> None:
+    _ifupdown("dhclient", False)(host)
+    host.write(
+        "/etc/network/interfaces",
+        "auto lo\niface lo inet loopback\n\niface eth0 inet manual\n\nauto br0\n"
+        "iface br0 inet dhcp\n    bridge_ports eth0\n    bridge_stp off\n    bridge_fd 0\n"
+        "    bridge_maxwait 0\n",
+    )
+
+
+def _networkmanager_bridge(host: Machine) -> None:
+    _networkmanager(True)(host)
+    path = "/etc/NetworkManager/system-connections"
+    host.run(f"rm {path}/site.nmconnection")
+    host.write(
+        f"{path}/br0.nmconnection",
+        "[connection]\nid=br0\nuuid=8a2f0c1e-0000-4000-8000-000000000002\ntype=bridge\n"
+        f"interface-name=br0\n\n[bridge]\nstp=false\n\n[ipv4]\nmethod=manual\n"
+        f"address1={host.static},{ROUTER}\ndns={ROUTER};\n\n[ipv6]\nmethod=disabled\n",
+        0o600,
+    )
+    host.write(
+        f"{path}/port.nmconnection",
+        "[connection]\nid=port\nuuid=8a2f0c1e-0000-4000-8000-000000000003\ntype=ethernet\n"
+        "interface-name=eth0\nmaster=br0\nslave-type=bridge\n",
+        0o600,
+    )
+
+
+def _ifupdown_two_nics(host: Machine) -> None:
+    """eth0 by DHCP and with an IPv6 address and gateway, eth1 static and without a gateway."""
+    _ifupdown("dhclient", False)(host)
+    host.write(
+        "/etc/network/interfaces",
+        "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n"
+        f"iface eth0 inet6 static\n    address {host.static6}\n    gateway {ROUTER6}\n\n"
+        "auto eth1\niface eth1 inet static\n    address 10.78.0.2/24\n",
+    )
+
+
+def _networkmanager_six(host: Machine) -> None:
+    _networkmanager(True)(host)
+    path = "/etc/NetworkManager/system-connections/site.nmconnection"
+    six = f"method=manual\\naddress1={host.static6},{ROUTER6}"
+    host.run(f"sed -i 's#^method=disabled#{six}#' {path}")
+
+
 MANAGERS = [
     *(Manager("netplan-networkd", "systemd-networkd", s, _netplan("networkd", s))
       for s in (False, True)),
@@ -92,3 +153,11 @@ MANAGERS = [
     Manager("ifupdown", "networking", True, _ifupdown("", True)),
     *(Manager("NetworkManager", "NetworkManager", s, _networkmanager(s)) for s in (False, True)),
 ]  # fmt: skip
+
+MORE = [
+    Manager("netplan-bridge", "systemd-networkd", True, _netplan_bridge, "br0"),
+    Manager("ifupdown-bridge", "networking", False, _ifupdown_bridge, "br0"),
+    Manager("NetworkManager-bridge", "NetworkManager", True, _networkmanager_bridge, "br0"),
+    Manager("ifupdown-two-nics", "networking", False, _ifupdown_two_nics, nics=2),
+    Manager("NetworkManager-ipv6", "NetworkManager", True, _networkmanager_six),
+]

@@ -32,7 +32,7 @@ def test_a_static_nic() -> None:
 def test_the_identity_of_the_client_before() -> None:
     client = ClientIdentity("0001000132 98c7f7020000000011".replace(" ", ""), 0x11)
     lines = render(Settings("eth0", dhcp4=True, client=client, request="10.0.0.9")).splitlines()
-    for line in ("DHCP=ipv4", "ClientIdentifier=duid", "DUIDType=1", "IAID=17",
+    for line in ("DHCP=ipv4", "ClientIdentifier=duid", "DUIDType=link-layer-time", "IAID=17",
                  "DUIDRawData=00:01:32:98:c7:f7:02:00:00:00:00:11",
                  "RequestAddress=10.0.0.9"):  # fmt: skip
         assert line in lines

@@ -22,7 +22,7 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 # What PyYAML quotes of its own, and single signs: '<block end>', ',', '\t'.
 _HARMLESS = re.compile(r"""['"](<[a-z ]+>|[^\w\s]|\\[tnr\\]|\\x00)['"]""")
 # Shorter than the shortest secret, so that no message can hold one in the place of a key.
-_LIKE_A_KEY = re.compile(r"[A-Za-z_-]{1,15}")
+_LIKE_A_KEY = re.compile(r"[A-Za-z_-]{1,15}[46]?")
 
 
 @dataclass(frozen=True)

@@ -131,3 +131,9 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_the_reference_is_up_to_date() -> None:
     assert (ROOT / "docs/network-config.md").read_text() == network_config_reference()
+
+
+def test_a_misspelt_key_with_its_digit_is_shown() -> None:
+    text = "version: 2\nethernets: {eth0: {gatway4: 10.0.0.1}}\n"
+    [only] = findings(text, "f")
+    assert "`gatway4`" in only.found and "`gateway4`" in only.remedy

@@ -16,15 +16,13 @@ from builder.userdata import load_user_data
 DAY_S = 86_400.0
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One `edge-build image`, all decisions made.
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan:
+    """What every `edge-build image` decides, whatever its base.
 
-    `archive_max_age_s`: how long an answer of the Debian mirror stays good, in seconds.
-    `user_data` is the text to embed, None for an image that takes all of it from a `cidata` volume.
+    `user_data` is the text to embed, None for an image without any.
     """
 
-    base: DebianBase
     user_data: str | None
     formats: tuple[str, ...]
     output: Path
@@ -33,7 +31,6 @@ class Plan:
     tag: str
     load: bool
     cache_dir: Path
-    archive_max_age_s: float
     warnings: tuple[str, ...]
 
     @property
@@ -50,6 +47,17 @@ class Plan:
     def log_path(self) -> Path:
         """Where all output of all tools goes; of the last build only."""
         return self.output / f"{self.name}.log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(ImagePlan):
+    """One `edge-build image` from Debian, all decisions made.
+
+    `archive_max_age_s`: how long an answer of the Debian mirror stays good, in seconds.
+    """
+
+    base: DebianBase
+    archive_max_age_s: float
 
 
 def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float) -> Plan:

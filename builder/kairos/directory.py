@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import tarfile
 from pathlib import Path
 
 from builder.blob import Blob
+from builder.cache import file_digest
 from builder.errors import PrivilegeError
 from builder.kairos.source import ARCHITECTURE, SourceImage, SourceLayer
 
@@ -22,8 +22,7 @@ def image_of_directory(root: Path, work: Path) -> SourceImage:
     tar = work / "base.tar"
     with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as made:
         _add_all(made, root)
-    with tar.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = file_digest(tar)
     layer = SourceLayer(Blob(tar, 0, tar.stat().st_size), digest, digest)
     config = {
         "architecture": ARCHITECTURE,

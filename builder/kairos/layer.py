@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import shutil
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from builder import __version__
 from builder.bake.layer import RUNTIME_HOME, copy_runtime, set_modes
+from builder.cache import file_digest
 from builder.kairos.check import KairosBase
 from builder.kairos.tree import Tree
 from builder.templates import TEMPLATES, render_tree
@@ -91,7 +91,7 @@ def pack(tree: Path, work: Path, epoch: int, with_folder: Callable[[str], bool])
         gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as stream,
     ):
         shutil.copyfileobj(plain, stream)
-    return EdgeLayer(tar, packed, _sha256(tar), _sha256(packed))
+    return EdgeLayer(tar, packed, file_digest(tar), file_digest(packed))
 
 
 def debian_only() -> list[str]:
@@ -133,8 +133,3 @@ def _add(tar: tarfile.TarFile, path: Path, name: str, epoch: int) -> None:
     content = path.read_bytes()
     info.size = len(content)
     tar.addfile(info, io.BytesIO(content))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

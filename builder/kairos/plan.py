@@ -10,43 +10,18 @@ from typing import Any
 from builder.errors import InputError
 from builder.kairos.reference import BaseReference, parse_base
 from builder.output.iso_template import IsoOptions
-from builder.plan import read_user_data, with_version
+from builder.plan import ImagePlan, read_user_data, with_version
 
 
-@dataclass(frozen=True)
-class KairosPlan:
+@dataclass(frozen=True, kw_only=True)
+class KairosPlan(ImagePlan):
     """One `edge-build image --base …`, all decisions made.
 
-    `user_data` is the text to embed, None for an image without any. `load` and `push`: into the
-    Docker daemon, and from there to the registry that `tag` names.
+    `load` and `push`: into the Docker daemon, and from there to the registry that `tag` names.
     """
 
     base: BaseReference
-    user_data: str | None
-    formats: tuple[str, ...]
-    output: Path
-    name: str
-    iso: IsoOptions
-    tag: str
-    load: bool
     push: bool
-    cache_dir: Path
-    warnings: tuple[str, ...]
-
-    @property
-    def iso_path(self) -> Path:
-        """Where the ISO goes."""
-        return self.output / f"{self.name}.iso"
-
-    @property
-    def oci_path(self) -> Path:
-        """Where the OCI archive goes."""
-        return self.output / f"{self.name}.oci.tar"
-
-    @property
-    def log_path(self) -> Path:
-        """Where all output of all tools goes; of the last build only."""
-        return self.output / f"{self.name}.log"
 
 
 def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: str) -> KairosPlan:

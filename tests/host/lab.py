@@ -17,6 +17,7 @@ import docker
 from docker.models.containers import Container
 
 from tests.netns.namespaces import run
+from tests.oci.host import run_inside
 from tests.vm.harness.process import end, start
 from tests.vm.harness.waiting import wait_until
 
@@ -31,7 +32,6 @@ _RIGHTS: dict[str, Any] = {
     "detach": True,
     "stop_signal": "SIGRTMIN+3",
 }
-_COMMAND_LIMIT_S = 300.0
 _NOT_ITS_OWN = ("lo", "scbr-100", "edge-vx4", "edge-vx6")
 _IPV6 = {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
 _SNAPSHOT = (
@@ -117,14 +117,8 @@ class Machine:
     static6: str
 
     def try_run(self, command: str) -> tuple[int, str]:
-        """Run a shell command; its exit code and what it said.
-
-        By docker(1): docker-py loses the beginning of what is said at once (seen under load).
-        """
-        words = ["docker", "exec", str(self.container.id), "sh", "-c", command]
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=_COMMAND_LIMIT_S, check=False)  # fmt: skip
-        return done.returncode, done.stdout.decode(errors="replace")
+        """Run a shell command; its exit code and what it said."""
+        return run_inside(self.container, command)
 
     def run(self, command: str) -> str:
         """Run a shell command; AssertionError if it fails."""

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import re
 import zlib
+from collections.abc import Callable
 
 from overlay_runtime.gotemplate.functions.model import table
 from overlay_runtime.gotemplate.values import cooked, raw
@@ -24,7 +25,9 @@ _LEFT = {4: (0, 2, 3), 8: (0, 2, 4, 5, 7)}
 """How many characters the last group may have before the padding."""
 
 
-def _decoded(text: str, group: int, alphabet: bytes, name: str, decode) -> str:  # type: ignore[no-untyped-def]
+def _decoded(
+    text: str, group: int, alphabet: bytes, name: str, decode: Callable[[bytes], bytes]
+) -> str:
     """Decode as Go does: line ends don't count, and the error is the result (sprig returns it)."""
     data = raw(text)
     plain = re.sub(rb"[\r\n]", b"", data)

@@ -1,0 +1,1 @@
+"""What Kubernetes needs to live on the overlay: its configuration, kube-vip, its CNI."""

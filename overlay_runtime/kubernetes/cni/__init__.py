@@ -1,0 +1,1 @@
+"""Values and manifests for CNIs."""

@@ -99,7 +99,7 @@ def describe(plan: Plan, running: Running) -> dict[str, Any]:
     }
 
 
-def _bring_about(paths: Paths, record: Record, outcome: Outcome) -> None:
+def _bring_about(paths: Paths, record: records.Record, outcome: Outcome) -> None:
     plan = outcome.plan
     wanted = {file.path: file for file in plan.files}
     name = plan.detected.distribution
@@ -112,7 +112,7 @@ def _bring_about(paths: Paths, record: Record, outcome: Outcome) -> None:
     except OSError as error:
         outcome.failed.append(f"{paths.state_dir} can't be written: {error.strerror}")
         return
-    for path, file in wanted.items():
+    for file in wanted.values():
         _write(paths, file, outcome)
     for path in sorted(record.files.keys() - wanted.keys()):
         _remove(paths, path, record.files[path], outcome)

@@ -69,7 +69,8 @@ def notice(outcome: Outcome, running: Running) -> Notice:
     """Say to `edge-overlay status` what needs attention."""
     plan = outcome.plan
     problems = [f"Kubernetes: {text}" for text in outcome.failed]
-    if plan.withheld and plan.leave and plan.overlay:
+    there = plan.detected.distribution or plan.detected.several
+    if plan.withheld and plan.leave and plan.overlay and there:
         problems.append(f"Kubernetes is not on the overlay: {plan.withheld}")
     else:
         found = [*plan.contradictions, *running.contradictions]

@@ -78,7 +78,8 @@ def foreign(root: Path, facts: Facts, detected: Detected, record: Record) -> str
         return ""
     return (
         f"{name} was set up on this host before, on other addresses ({before} is there): it is "
-        "left as it is; to move it, see `kubernetes adopt` in edge-overlay(8)"
+        "left as it is; to move it, see `kubernetes adopt` in edge-overlay(8), to leave it so for "
+        "good write `kubernetes: {distribution: none}`"
     )
 
 

@@ -68,6 +68,8 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
         overlay = overlay_of(facts.status)
         if not (facts.up and overlay and has_address(overlay.address)):
             return facts.why_not(), None
+        if facts.fault and not set_up(paths.root, name):
+            return facts.fault, None
         outcome = apply(paths, unit, facts=facts, running=lambda _plan, _paths: Running())
         return _outcome(outcome, say)
     except Exception as error:  # noqa: BLE001 # a fault of ours is no reason to keep a cluster down

@@ -12,7 +12,7 @@ from overlay_runtime.paths import find_paths
 Scalar = str | int | None
 
 _PLACE = re.compile(r"\$([a-z0-9_]+)")
-_PART = re.compile(r"^( *)\$([a-z0-9_]+)\n", re.MULTILINE)
+_PART = re.compile(r"( *)\$([a-z0-9_]+)")
 
 
 def library() -> Path:
@@ -25,14 +25,16 @@ def fill(text: str, values: Mapping[str, Scalar], parts: Mapping[str, str] | Non
 
     Text is quoted as YAML and JSON have it, so that no value becomes another type or more than a
     value. A line that names a value which is None is left out, with the comment right above it.
-    Where `$name` stands alone on a line, lines of `parts` take its place, indented as far. Raises
-    KeyError for an unknown name.
+    Where `$name` stands alone on a line, the lines of `parts` take its place as they are, indented
+    as far. Raises KeyError for an unknown name.
     """
-    known = parts or {}
     lines: list[str] = []
-    for line in _PART.sub(lambda found: _indented(found, known), text).splitlines():
-        names = [] if _is_comment(line) else _PLACE.findall(line)
-        if any(values[name] is None for name in names):
+    for line in text.splitlines():
+        part = _PART.fullmatch(line)
+        names = [] if part or _is_comment(line) else _PLACE.findall(line)
+        if part:
+            lines += [part[1] + one for one in (parts or {})[part[2]].splitlines()]
+        elif any(values[name] is None for name in names):
             while lines and _is_comment(lines[-1]):
                 lines.pop()
         elif names:
@@ -40,10 +42,6 @@ def fill(text: str, values: Mapping[str, Scalar], parts: Mapping[str, str] | Non
         else:
             lines.append(line)
     return "\n".join(lines) + "\n"
-
-
-def _indented(found: re.Match[str], parts: Mapping[str, str]) -> str:
-    return "".join(found[1] + line + "\n" for line in parts[found[2]].splitlines())
 
 
 def _is_comment(line: str) -> bool:

@@ -78,6 +78,7 @@ def _known(cni: str, form: str, mtu: int | None, config: OverlayConfig) -> dict[
         "pattern": f"^{BRIDGE}$",
         "method4": method if version == 4 else None,
         "method6": method if version == 6 else None,
+        "underlay": "ipv6" if version == 6 else None,
         "port": _port(cni, form, config),
         **_mtus(cni, told, version),
     }

@@ -56,8 +56,8 @@ class KubeVip:
         metadata=about(
             checks.interface,
             "the name of a physical NIC",
-            "Where addresses of LoadBalancer services are announced. Without it: the NIC with the "
-            "default route.",
+            "Where addresses of LoadBalancer services are announced. Without it: the NIC in whose "
+            "network the address lies.",
         ),
     )
     lease_duration: int = field(

@@ -69,7 +69,8 @@ def notice(outcome: Outcome, running: Running) -> Notice:
     """Say to `edge-overlay status` what needs attention."""
     plan = outcome.plan
     problems = [f"Kubernetes: {text}" for text in outcome.failed]
-    if plan.withheld and plan.leave and plan.overlay:
+    there = plan.detected.distribution or plan.detected.several
+    if plan.withheld and plan.leave and plan.overlay and there:
         problems.append(f"Kubernetes is not on the overlay: {plan.withheld}")
     else:
         found = [*plan.contradictions, *running.contradictions]
@@ -99,7 +100,7 @@ def describe(plan: Plan, running: Running) -> dict[str, Any]:
     }
 
 
-def _bring_about(paths: Paths, record: Record, outcome: Outcome) -> None:
+def _bring_about(paths: Paths, record: records.Record, outcome: Outcome) -> None:
     plan = outcome.plan
     wanted = {file.path: file for file in plan.files}
     name = plan.detected.distribution
@@ -112,7 +113,7 @@ def _bring_about(paths: Paths, record: Record, outcome: Outcome) -> None:
     except OSError as error:
         outcome.failed.append(f"{paths.state_dir} can't be written: {error.strerror}")
         return
-    for path, file in wanted.items():
+    for file in wanted.values():
         _write(paths, file, outcome)
     for path in sorted(record.files.keys() - wanted.keys()):
         _remove(paths, path, record.files[path], outcome)

@@ -25,7 +25,7 @@ class Facts:
     it is there and wrong. `status` is None while no agent runs, `last` is what one wrote last."""
 
     has_block: bool
-    cluster: Cluster = Cluster()
+    cluster: Cluster = field(default_factory=Cluster)
     cidr: IPNetwork | None = None
     fault: str = ""
     status: dict[str, Any] | None = None
@@ -55,7 +55,9 @@ def gather(paths: Paths) -> Facts:
     try:
         loaded = load(paths)
     except ConfigError as error:
-        return Facts(False, fault=error.problems[0].render(), status=status, last=found, kairos=kairos)
+        return Facts(
+            False, fault=error.problems[0].render(), status=status, last=found, kairos=kairos
+        )
     if loaded.config is None:
         fault = "; ".join(loaded.problems)
         return Facts(False, fault=fault, status=status, last=found, kairos=kairos)

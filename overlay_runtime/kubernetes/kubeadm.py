@@ -109,9 +109,7 @@ def join_configuration(
     return _yaml(join)
 
 
-def contradictions(
-    root: Path, overlay: Overlay, *, server: bool | None
-) -> Iterator[Contradiction]:
+def contradictions(root: Path, overlay: Overlay, *, server: bool | None) -> Iterator[Contradiction]:
     """Say what the user's or the cluster's own files say otherwise."""
     own = str(overlay.address)
     for where, text in (*_extra(root), (f"/{_KUBEADM_FLAGS}", _file(root / _KUBEADM_FLAGS))):
@@ -198,13 +196,13 @@ def _configuration(path: Path, shown: str, overlay: Overlay) -> Iterator[Contrad
 
     try:
         # Text alone is constructed.
-        documents = list(yaml.load_all(_file(path), Loader=yaml.BaseLoader))  # noqa: S506
+        documents = list(yaml.load_all(_file(path), Loader=yaml.BaseLoader))
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return
     for document in (one for one in documents if isinstance(one, dict)):
         local = document.get("localAPIEndpoint")
         found = local.get("advertiseAddress") if isinstance(local, dict) else None
-        if found and found not in (str(overlay.address), "0.0.0.0"):  # noqa: S104 # to recognize it
+        if found and found not in (str(overlay.address), "0.0.0.0"):
             yield Contradiction(shown, f"advertiseAddress: {found}", str(overlay.address),
                                 "set it, or use " + INIT)  # fmt: skip
         endpoint = document.get("controlPlaneEndpoint")
@@ -220,7 +218,11 @@ def _patch(overlay: Overlay) -> str:
     steps = [{"op": "add", "path": f"{container}/command/-",
               "value": f"--advertise-address={overlay.address}"}]  # fmt: skip
     steps += [
-        {"op": "replace", "path": f"{container}/{probe}/httpGet/host", "value": str(overlay.address)}
+        {
+            "op": "replace",
+            "path": f"{container}/{probe}/httpGet/host",
+            "value": str(overlay.address),
+        }
         for probe in probes
     ]
     return json.dumps(steps, indent=1) + "\n"
@@ -250,6 +252,8 @@ def _yaml(document: dict[str, Any]) -> str:
 
 def _file(path: Path) -> str:
     try:
-        return path.read_bytes()[: 1 << 20].decode("utf-8", errors="replace") if path.is_file() else ""
+        return (
+            path.read_bytes()[: 1 << 20].decode("utf-8", errors="replace") if path.is_file() else ""
+        )
     except OSError:
         return ""

@@ -11,7 +11,14 @@ from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, NONE, RKE2, Clust
 from overlay_runtime.kubernetes import kubeadm, rancher, vip
 from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts
-from overlay_runtime.kubernetes.model import Contradiction, Detected, Overlay, Plan, address
+from overlay_runtime.kubernetes.model import (
+    API_PORT,
+    Contradiction,
+    Detected,
+    Overlay,
+    Plan,
+    address,
+)
 from overlay_runtime.kubernetes.record import Record
 
 _RANCHER = (K3S, RKE2)
@@ -71,7 +78,8 @@ def foreign(root: Path, facts: Facts, detected: Detected, record: Record) -> str
         return ""
     return (
         f"{name} was set up on this host before, on other addresses ({before} is there): it is "
-        "left as it is; to move it, see `kubernetes adopt` in edge-overlay(8)"
+        "left as it is; to move it, see `kubernetes adopt` in edge-overlay(8), to leave it so for "
+        "good write `kubernetes: {distribution: none}`"
     )
 
 
@@ -88,18 +96,19 @@ def _lives_there(root: Path, facts: Facts, detected: Detected) -> bool:
 
 
 def _fill(root: Path, plan: Plan, overlay: Overlay) -> None:
-    cluster, detected = plan.cluster, plan.detected
+    cluster, detected, port = plan.cluster, plan.detected, API_PORT
     if detected.distribution in _RANCHER:
         user = rancher.said_by_user(root, detected)
         ours = rancher.plan(cluster, detected, overlay, user)
         said = rancher.said_in_all(root, detected, "" if plan.withheld else ours.content)
+        port = rancher.api_port(detected, said)
         plan.files.append(ours)
         plan.notes += said.unreadable
         plan.contradictions += rancher.contradictions(cluster, detected, overlay, said)
     elif detected.distribution == KUBEADM:
         plan.files += kubeadm.plan(root, cluster, overlay, server=detected.server)
         plan.contradictions += kubeadm.contradictions(root, overlay, server=detected.server)
-    manifests, found, notes = vip.plan(root, cluster, detected, overlay)
+    manifests, found, notes = vip.plan(root, cluster, detected, overlay, port)
     plan.files += manifests
     plan.contradictions += found
     plan.notes += notes

@@ -23,6 +23,7 @@ from overlay_runtime.config.cluster import AGENT, INIT, K3S, RKE2, SERVER, Clust
 from overlay_runtime.kubernetes import units
 from overlay_runtime.kubernetes.detect import AGENT_UNITS, OURS, SERVER_UNITS
 from overlay_runtime.kubernetes.model import (
+    API_PORT,
     HEADER,
     Contradiction,
     Detected,
@@ -35,7 +36,7 @@ from overlay_runtime.kubernetes.model import (
 
 SUPERVISOR_PORT = {K3S: 6443, RKE2: 9345}
 _LONGEST = 1 << 20
-_ANYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 # to recognize it
+_ANYWHERE = ("", "0.0.0.0", "::")
 _ENVIRONMENT = {K3S: "K3S_URL", RKE2: "RKE2_URL"}
 
 
@@ -102,8 +103,10 @@ def _wanted(
 
     own, vip = str(overlay.address), str(overlay.vip)
     if free("node-ip"):
-        yield "node-ip", own, (
-            "The node's address, and etcd's: it stays, whatever the physical network does."
+        yield (
+            "node-ip",
+            own,
+            ("The node's address, and etcd's: it stays, whatever the physical network does."),
         )
     # RKE2 has no such key: its flannel is canal, a chart of its own.
     if name == K3S and free("flannel-iface") and user.one("flannel-backend") != "none":
@@ -113,10 +116,14 @@ def _wanted(
             yield "server", server_url(name, overlay), "Where this host joins: the VIP."
         return
     if free("advertise-address"):
-        yield "advertise-address", own, (
-            "What the API server tells the cluster, even if node-external-ip is set."
+        yield (
+            "advertise-address",
+            own,
+            ("What the API server tells the cluster, even if node-external-ip is set."),
         )
-    names = [one for one in (vip, *cluster.external_names) if one not in user.values.get("tls-san", ())]
+    names = [
+        one for one in (vip, *cluster.external_names) if one not in user.values.get("tls-san", ())
+    ]
     if names:
         yield "tls-san+", names, "The API server's certificate has the VIP and the names outside."
     if cluster.role == SERVER and free("server") and free("cluster-init"):
@@ -130,6 +137,13 @@ def _wanted(
 def server_url(name: str, overlay: Overlay) -> str:
     """Return the URL by which hosts join: k3s's supervisor is at the API's port, RKE2's is not."""
     return f"https://{url_host(overlay.vip)}:{SUPERVISOR_PORT[name]}"
+
+
+def api_port(detected: Detected, said: Said) -> int:
+    """Return the port of the API server: k3s's can be set, RKE2's can't."""
+    text = said.one("https-listen-port") if detected.distribution == K3S else ""
+    right = text.isascii() and text.isdigit() and 0 < int(text[:6]) < 1 << 16
+    return int(text) if right else API_PORT
 
 
 def contradictions(
@@ -275,7 +289,7 @@ def _keys(text: str, shown: str, said: Said) -> Iterator[tuple[str, list[str]]]:
 
     try:
         # Everything is text, as k3s makes arguments of it.
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 # constructs text alone
+        document = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         said.unreadable.append(f"{shown} is not YAML: Kubernetes will not start with it")
         return

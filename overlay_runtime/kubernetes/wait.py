@@ -56,9 +56,7 @@ def wait(
         time.sleep(min(_LOOK_EVERY, left))
 
 
-def _look(
-    paths: Paths, name: str, unit: str, say: Callable[[str], None]
-) -> tuple[str, int | None]:
+def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tuple[str, int | None]:
     """Return what is waited for, or the end of it."""
     try:
         facts = gather(paths)
@@ -88,9 +86,7 @@ def _outcome(outcome: Outcome, say: Callable[[str], None]) -> tuple[str, int | N
     return "", GO
 
 
-def free(
-    root: Path, facts: Facts, name: str, unit: str, record: records.Record
-) -> str | None:
+def free(root: Path, facts: Facts, name: str, unit: str, record: records.Record) -> str | None:
     """Say why a unit need not wait ("" where nobody asks), or return None if it has to."""
     if not facts.has_block and not facts.fault:
         return ""

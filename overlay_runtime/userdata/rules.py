@@ -19,8 +19,6 @@ VALUE = Rule("value", _E, "A value that can't be used.")
 NOT_ACTED_ON = Rule("not-acted-on", _N, "A key for another program: nothing happens with the "
                     "Debian base.")  # fmt: skip
 OVERLAY = Rule("overlay", _E, "Something in the `overlay:` block.")
-CNI_PORT = Rule("cni-port", _W, "The overlay's UDP port, or that of its beacons after it, is one "
-                "that a CNI uses for its own VXLAN.")  # fmt: skip
 NO_OVERLAY = Rule("no-overlay", _W, "No `overlay:` block: the hosts bring up no overlay.")
 EXAMPLE_SECRET = Rule("example-secret", _W, "A secret that everybody knows.")
 INSECURE = Rule("insecure", _W, "An overlay that anybody can join.")

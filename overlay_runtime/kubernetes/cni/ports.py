@@ -31,9 +31,3 @@ def clash(cni: str, overlay_port: int, form: str = "helm") -> bool:
     """Whether a CNI's port is one of the overlay's: that of its packets, or that of its beacons
     right after it."""
     return default_port(cni, form) in (overlay_port, overlay_port + 1)
-
-
-def users(overlay_port: int) -> list[tuple[str, int]]:
-    """Return the CNIs, with their ports, that a port of the overlay's clashes with."""
-    return [(cni, default_port(cni)) for cni in ("calico", "flannel", "cilium")
-            if clash(cni, overlay_port)]  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.address import IPAddress
-from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, RKE2, KubeVip
+from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, RKE2, STATIC_POD, KubeVip
 from overlay_runtime.kubernetes.kubevip_check import problems as problems
 from overlay_runtime.kubernetes.template import fill, library
 
@@ -20,6 +20,17 @@ API_PORT = 6443
 ANY_NIC = "auto"
 """kube-vip looks itself for the NIC in whose network a service's address lies."""
 
+MANIFEST = "kube-vip.yaml"
+
+_STATIC_PODS = {
+    K3S: "var/lib/rancher/k3s/agent/pod-manifests",
+    RKE2: "var/lib/rancher/rke2/agent/pod-manifests",
+    KUBEADM: "etc/kubernetes/manifests",
+}
+_SERVER_MANIFESTS = {
+    K3S: "var/lib/rancher/k3s/server/manifests",
+    RKE2: "var/lib/rancher/rke2/server/manifests",
+}
 _KUBECONFIGS = {
     K3S: "etc/rancher/k3s/k3s.yaml",
     RKE2: "etc/rancher/rke2/rke2.yaml",
@@ -63,6 +74,13 @@ def daemonset(
     `services_interface` only if all of them have it.
     """
     return _filled("daemonset.yaml", settings, vip, services_interface, port, templates, {})
+
+
+def manifest_path(distribution: str, mode: str, root: Path = Path("/")) -> Path | None:
+    """Return where a distribution takes the manifest from; None: kubeadm takes no DaemonSet from a
+    file, `kubectl apply` does that."""
+    places = _STATIC_PODS if mode == STATIC_POD else _SERVER_MANIFESTS
+    return root / places[distribution] / MANIFEST if distribution in places else None
 
 
 def kubeconfig_of(distribution: str, role: str | None, root: Path = Path("/")) -> Path:

@@ -84,8 +84,9 @@ PUBLISHED = {
     ("calico", "pack"): _published(
         "the page (manifests.calico.env.calicoNode: FELIX_MTUIFACEPATTERN and "
         "IP_AUTODETECTION_METHOD); the others: projectcalico/calico v3.32.1, "
-        "felix/config/config_params.go (MTUIfacePattern, IpInIpMtu, VXLANMTU, VXLANMTUV6, WireguardMTU, WireguardMTUV6, VXLANPort: FELIX_ and the "
-        "name in capitals), node/pkg/lifecycle/startup/startup.go",
+        "felix/config/config_params.go (MTUIfacePattern, IpInIpMtu, VXLANMTU, VXLANMTUV6, "
+        "WireguardMTU, WireguardMTUV6, VXLANPort: FELIX_ and the name in capitals), "
+        "node/pkg/lifecycle/startup/startup.go",
         " ".join(f"manifests.calico.env.calicoNode.{name}" for name in (
             "FELIX_MTUIFACEPATTERN", "IP_AUTODETECTION_METHOD", "IP6_AUTODETECTION_METHOD",
             "FELIX_IPINIPMTU", "FELIX_VXLANMTU", "FELIX_VXLANMTUV6", "FELIX_WIREGUARDMTU",

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from overlay_runtime.config.cluster import AGENT, INIT, K3S, KUBEADM, RKE2, SERVER, KubeVip
+from overlay_runtime.config.cluster import (
+    AGENT,
+    DAEMONSET,
+    INIT,
+    K3S,
+    KUBEADM,
+    RKE2,
+    SERVER,
+    STATIC_POD,
+    KubeVip,
+)
 from overlay_runtime.kubernetes import kubevip
 
 LIBRARY = Path(__file__).parents[3] / "image-templates/edge/usr/lib/edge-overlay"
@@ -85,6 +95,17 @@ def test_the_daemonset_has_its_rights_and_runs_on_control_planes() -> None:
     )
     assert "node-role.kubernetes.io/control-plane" in str(spec["affinity"])
     assert "volumes" not in spec
+
+
+def test_where_manifests_lie() -> None:
+    kubeadm = Path("/etc/kubernetes/manifests/kube-vip.yaml")
+    assert kubevip.manifest_path(KUBEADM, STATIC_POD) == kubeadm
+    assert kubevip.manifest_path(KUBEADM, DAEMONSET) is None
+    for name in (K3S, RKE2):
+        agent = f"/var/lib/rancher/{name}/agent/pod-manifests/kube-vip.yaml"
+        assert kubevip.manifest_path(name, STATIC_POD) == Path(agent)
+        server = f"/var/lib/rancher/{name}/server/manifests/kube-vip.yaml"
+        assert kubevip.manifest_path(name, DAEMONSET) == Path(server)
 
 
 def test_which_kubeconfig(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overlay_runtime.doctor import cluster, discovery, machine, path, system
+from overlay_runtime.doctor import cluster, cni, discovery, machine, path, system
 from overlay_runtime.doctor.model import Check, Host, Result
 
 CHECKS: dict[str, Check] = {
@@ -22,6 +22,7 @@ CHECKS: dict[str, Check] = {
     "resolved": system.resolved,
     "state-storage": system.state_storage,
     "kubernetes": cluster.kubernetes,
+    "cni": cni.cni,
     "clock": machine.clock,
 }
 

@@ -63,13 +63,15 @@ def daemonset(
     settings: KubeVip,
     vip: IPAddress,
     *,
+    kubeconfig: Path | None = None,  # noqa: ARG001 # called as `static_pod` is
     services_interface: str | None,
     port: int = API_PORT,
     templates: Path | None = None,
 ) -> str:
     """Return the manifests of a DaemonSet on all control planes, with the rights that it needs.
 
-    It is the same on all hosts: name a `services_interface` only if all of them have it.
+    It has a service account: no `kubeconfig` is used. It is the same on all hosts: name a
+    `services_interface` only if all of them have it.
     """
     return _filled("daemonset.yaml", settings, vip, services_interface, port, templates, {})
 

@@ -12,7 +12,7 @@ from overlay_runtime.paths import find_paths
 Scalar = str | int | None
 
 _PLACE = re.compile(r"\$([a-z0-9_]+)")
-_PART = re.compile(r"^( *)\$([a-z0-9_]+)$", re.MULTILINE)
+_PART = re.compile(r"( *)\$([a-z0-9_]+)")
 
 
 def library() -> Path:
@@ -24,21 +24,28 @@ def fill(text: str, values: Mapping[str, Scalar], parts: Mapping[str, str] | Non
     """Put values into a template, each where `$name` stands.
 
     Text is quoted as YAML and JSON have it, so that no value becomes another type or more than a
-    value. A line that names a value which is None is left out. Where `$name` stands alone on a
-    line, lines of `parts` take its place, indented as far. Raises KeyError for an unknown name.
+    value. A line that names a value which is None is left out, with the comment right above it.
+    Where `$name` stands alone on a line, the lines of `parts` take its place as they are, indented
+    as far. Raises KeyError for an unknown name.
     """
-    lines = []
-    for line in _PART.sub(lambda found: _indented(found, parts or {}), text).splitlines():
-        named = [] if line.lstrip().startswith("#") else _PLACE.findall(line)
-        if all(values[name] is not None for name in named):
-            lines.append(_PLACE.sub(lambda found: _written(values[found[1]]), line)
-                         if named else line)  # fmt: skip
+    lines: list[str] = []
+    for line in text.splitlines():
+        part = _PART.fullmatch(line)
+        names = [] if part or _is_comment(line) else _PLACE.findall(line)
+        if part:
+            lines += [part[1] + one for one in (parts or {})[part[2]].splitlines()]
+        elif any(values[name] is None for name in names):
+            while lines and _is_comment(lines[-1]):
+                lines.pop()
+        elif names:
+            lines.append(_PLACE.sub(lambda found: _written(values[found[1]]), line))
+        else:
+            lines.append(line)
     return "\n".join(lines) + "\n"
 
 
-def _indented(found: re.Match[str], parts: Mapping[str, str]) -> str:
-    lines = parts[found[2]].splitlines()
-    return "\n".join(found[1] + line if line else line for line in lines)
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
 
 
 def _written(value: Scalar) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kubernetes.programs import Programs
+from tests.kubernetes.programs import programs as build_programs
 from tests.netns.lab import Lab
 
 
@@ -24,3 +26,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         pytest.fail("network namespaces need root: sudo make test")
     with Lab(tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """The Go programs, from the cache or built now."""
+    return build_programs()

@@ -46,6 +46,10 @@ class Service:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
 
+    def process_id(self) -> int | None:
+        """Its process, if it runs."""
+        return self._process.pid if self._process and self.running() else None
+
     def stop(self, number: int = signal.SIGKILL, seconds: float = 10.0) -> None:
         """End it with a signal and wait for that; nothing if it doesn't run."""
         if self._process is not None:

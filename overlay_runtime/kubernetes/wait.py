@@ -66,8 +66,10 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
                 say(reason)
             return "", GO
         overlay = overlay_of(facts.status)
-        if not (facts.up and overlay and has_address(overlay.address)):
+        if not facts.up or overlay is None:
             return facts.why_not(), None
+        if not has_address(overlay.address):
+            return f"{overlay.address} is not on {overlay.interface}", None
         if facts.fault and not set_up(paths.root, name):
             return facts.fault, None
         outcome = apply(paths, unit, facts=facts, running=lambda _plan, _paths: Running())

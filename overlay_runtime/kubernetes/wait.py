@@ -60,10 +60,13 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
     """Return what is waited for, or the end of it."""
     try:
         facts = gather(paths)
-        reason = free(paths.root, facts, name, unit, records.load(paths))
+        record = records.load(paths)
+        reason = free(paths.root, facts, name, unit, record)
         if reason is not None:
             if reason:
                 say(reason)
+            elif record.files:  # of an overlay that is no more
+                apply(paths, facts=facts, running=lambda _plan, _paths: Running())
             return "", GO
         overlay = overlay_of(facts.status)
         if not facts.up or overlay is None:

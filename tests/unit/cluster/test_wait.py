@@ -78,6 +78,15 @@ def test_without_an_overlay_nothing_is_held_back(tmp_path: Path, user_data: str)
     assert ask(host, limit=60.0) == (GO, "")
 
 
+def test_what_was_written_is_gone_before_it_starts_without_the_overlay(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.apply()
+    host.user_data("distribution: none")
+    assert ask(host, limit=60.0) == (GO, "")
+    assert not (tmp_path / DROP_IN).exists()
+
+
 def test_no_user_data_at_all(tmp_path: Path) -> None:
     host = Host(tmp_path)
     (tmp_path / "run/edge-overlay/user-data").unlink()

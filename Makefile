@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help image test check unit fuzz soak claims test-image test-kairos test-netns test-oci test-host test-vm test-yip bench setup setup-test setup-bench container clean
+.PHONY: help image test check unit fuzz soak claims test-image test-kairos test-kubernetes test-netns test-oci test-host test-vm test-yip bench setup setup-test setup-bench container clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,8 +12,8 @@ PYTEST := $(SUDO) $(BIN)/pytest
 
 BUILD_PACKAGES := ca-certificates debian-archive-keyring grub-common grub-efi-amd64-bin grub-pc-bin lz4 \
     mmdebstrap mtools python3-venv squashfs-tools squashfs-tools-ng util-linux xorriso zstd
-TEST_PACKAGES := cpio dnsmasq-base docker.io docker-registry dosfstools ethtool iproute2 iptables iputils-ping netplan.io nftables \
-    groff-base lintian mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
+TEST_PACKAGES := cpio dnsmasq-base docker.io docker-registry dosfstools etcd-server ethtool gcc iproute2 iptables iputils-ping libc6-dev netplan.io \
+    nftables groff-base lintian mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
 BENCH_PACKAGES := frr iperf3 nebula tinc
 
 help:
@@ -33,7 +33,7 @@ check: $(VENV)/.test ## ruff and mypy
 unit: $(VENV)/.test ## the unit tests only (seconds)
 	$(BIN)/pytest tests/unit
 
-test-image test-kairos test-netns test-oci test-host test-vm test-yip: setup-test ## one tier of the tests only
+test-image test-kairos test-kubernetes test-netns test-oci test-host test-vm test-yip: setup-test ## one tier of the tests only
 	$(PYTEST) tests/$(@:test-%=%)
 
 fuzz: $(VENV)/.test ## hostile input by the million (RUNS=400000 for each of three targets)

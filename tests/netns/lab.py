@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.netns.namespaces import run
+from tests.netns.namespaces import kill_all, run
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET = "a secret of the laboratory"
@@ -150,6 +151,10 @@ class Host:
         }
 
 
+def _mac(link: str) -> str:
+    return link.split("link/ether ")[1].split()[0]
+
+
 def _knows(one: Host, other: Host) -> bool:
     peer = one.knows(other)
     return peer is not None and peer["state"] == "up"
@@ -169,6 +174,7 @@ class Lab:
         self._switch = self.namespace("switch")
         self._ports = itertools.count()
         self._plugged: dict[tuple[str, str], str] = {}
+        self._macs: dict[str, str] = {}
 
     def __enter__(self) -> Lab:
         return self
@@ -183,6 +189,7 @@ class Lab:
                 print(f"--- agent of {host.name}\n{host.log()[-6000:]}")
         for namespace in self._namespaces:
             with contextlib.suppress(AssertionError):
+                kill_all(namespace)
                 run("ip", "netns", "del", namespace)
 
     def host(self, name: str, *addresses: str, segment: str = "a", ipv6: bool = True) -> Host:
@@ -209,7 +216,9 @@ class Lab:
             run("ip", "-n", self._switch, "link", "add", bridge, "type", "bridge",
                 "mcast_snooping", "0")  # fmt: skip
             run("ip", "-n", self._switch, "link", "set", bridge, "up")
-        host.ip("link", "add", nic, "type", "veth", "peer", "name", port, "netns", self._switch)
+        mac = self._macs.get(host.name) if nic == "eth0" else None
+        host.ip("link", "add", nic, *(["address", mac] if mac else []),
+                "type", "veth", "peer", "name", port, "netns", self._switch)  # fmt: skip
         run("ip", "-n", self._switch, "link", "set", port, "master", bridge, "up")
         self._plugged[(host.name, nic)] = port
         host.ip("link", "set", nic, "up")
@@ -232,6 +241,28 @@ class Lab:
         run("ip", "-n", self._switch, "link", "add", ends[0], "type", "veth", "peer", ends[1])
         for end, segment in zip(ends, (one, other), strict=True):
             run("ip", "-n", self._switch, "link", "set", end, "master", f"br-{segment}", "up")
+
+    def power_cut(self, host: Host) -> None:
+        """Kill all that runs in a host's namespace and take away what its kernel and /run held.
+
+        The directory of its agent's state stays, as a disk does; what was written and not yet
+        synced stays as well, which a real power cut would lose.
+        """
+        self._macs[host.name] = _mac(host.ip("-o", "link", "show", "eth0"))
+        kill_all(host.namespace)
+        host.stop(signal.SIGKILL)
+        host.ip("link", "del", "eth0")  # at once: the kernel takes its time with a namespace
+        run("ip", "netns", "del", host.namespace)
+        shutil.rmtree(host.directory / "run")
+
+    def power_on(self, host: Host, *addresses: str, segment: str = "a") -> None:
+        """Bring a host back after a power cut: its NIC has its MAC, its agent starts."""
+        (host.directory / "run").mkdir()
+        run("ip", "netns", "add", host.namespace)
+        run("ip", "-n", host.namespace, "link", "set", "lo", "up")
+        host.sysctl("net/ipv6/conf/default/dad_transmits", "0")
+        self.nic(host, "eth0", *addresses, segment=segment)
+        host.restart()
 
     def all_up(self, seconds: float = 15.0) -> None:
         """Wait until every agent is up and every host with the same secret knows every other."""

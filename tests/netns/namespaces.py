@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,13 @@ def run(*command: str) -> str:
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+def kill_all(namespace: str) -> None:
+    """Kill every process in a namespace, at once."""
+    for process in run("ip", "netns", "pids", namespace).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(process), signal.SIGKILL)
 
 
 @contextlib.contextmanager

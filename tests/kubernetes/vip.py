@@ -1,0 +1,158 @@
+"""kube-vip that keeps the VIP of the control plane on scbr-100, and who answers there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tests.kubernetes.programs import Programs
+from tests.kubernetes.services import Service
+from tests.netns.lab import Host
+from tests.netns.namespaces import inside
+
+PORT = 6443
+LEASE_S = 5.0
+"""The lease's length in seconds; renewal is given up after 3, and tried every second."""
+
+
+def environment(host: Host, vip: str) -> dict[str, str]:
+    """What kube-vip's own manifest for control planes sets, and the NIC of the overlay."""
+    return {
+        "vip_arp": "true", "port": str(PORT), "vip_nodename": host.name, "address": vip,
+        "vip_interface": "scbr-100", "vip_subnet": "32", "cp_enable": "true",
+        "cp_namespace": "kube-system", "vip_leaderelection": "true",
+        "vip_leasename": "plndr-cp-lock", "vip_leaseduration": "5", "vip_renewdeadline": "3",
+        "vip_retryperiod": "1", "prometheus_server": "",
+    }  # fmt: skip
+
+
+def with_etcd(host: Host, programs: Programs, vip: str, endpoint: str) -> KubeVip:
+    """kube-vip whose leader is elected in etcd, by the member on its own host.
+
+    With all members' endpoints it may hang on that of a host that lost its power: it sets no
+    keepalive on its connections (kube-vip 1.0.0, pkg/etcd/client.go). Measured: 12 s.
+    """
+    command: list[str | Path] = [programs / "kube-vip", "manager", "--leaderElectionType", "etcd",
+               "--etcdEndpoints", endpoint]  # fmt: skip
+    return KubeVip(Service(host, "kube-vip", command, environment(host, vip)), vip)
+
+
+class KubeVip:
+    """kube-vip on a host, started again a second after it ended, as kubelet does (once: it
+    waits longer each time). It ends by itself whenever it stops being the leader."""
+
+    def __init__(self, service: Service, vip: str) -> None:
+        self.service = service
+        self.vip = vip
+        self.host = service.host
+        self._wanted = threading.Event()
+        self._thread = threading.Thread(target=self._restart, daemon=True)
+
+    def start(self) -> None:
+        """Start it, and again whenever it ends."""
+        self.service.start()
+        self._wanted.set()
+        self._thread = threading.Thread(target=self._restart, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it for good, in the hard way."""
+        self._wanted.clear()
+        self._thread.join()
+        self.service.stop(signal.SIGKILL)
+
+    def holds(self) -> bool:
+        """Whether the host has the VIP on scbr-100."""
+        with suppress(AssertionError):  # no namespace, no bridge
+            return f" {self.vip}/" in self.host.ip("-4", "-o", "address", "show", "scbr-100")
+        return False
+
+    def _restart(self) -> None:
+        while self._wanted.is_set():
+            if not self.service.running():
+                time.sleep(1)
+                with suppress(OSError, AssertionError):
+                    if self._wanted.is_set():
+                        self.service.start()
+            time.sleep(0.1)
+
+
+class NameServer:
+    """A TCP server of a host on the VIP's port, at all its addresses, that says the host's name."""
+
+    def __init__(self, host: Host) -> None:
+        self._name = host.name.encode()
+        with inside(host.namespace):
+            self._socket = socket.create_server(("", PORT), backlog=64)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                with connection, suppress(OSError):
+                    connection.sendall(self._name)
+
+
+class VipProbe:
+    """Connects to the VIP every 20 ms, each time anew; use it as a context manager."""
+
+    def __init__(self, host: Host, vip: str) -> None:
+        self._namespace = host.namespace
+        self._vip = vip
+        self._stop = threading.Event()
+        self._answers: list[float] = []
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> VipProbe:
+        self._thread.start()
+        time.sleep(0.5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        time.sleep(0.5)
+        self._stop.set()
+        self._thread.join()
+
+    def gap(self) -> float:
+        """The longest time between two connections that were accepted, in seconds."""
+        ends = [*self._answers, time.monotonic()] if not self._stop.is_set() else self._answers
+        return max((b - a for a, b in itertools.pairwise(ends)), default=float("inf"))
+
+    def answers_since(self, moment: float) -> bool:
+        """Whether it answered after a time (`time.monotonic()`)."""
+        return bool(self._answers) and self._answers[-1] > moment
+
+    def _ask(self) -> None:
+        while not self._stop.wait(0.02):
+            with suppress(OSError):
+                with inside(self._namespace):
+                    made = socket.socket()
+                with made:
+                    made.settimeout(0.25)
+                    made.connect((self._vip, PORT))
+                    self._answers.append(time.monotonic())
+
+
+def holder(all_: Sequence[KubeVip]) -> KubeVip | None:
+    """Who has the VIP, if that is exactly one."""
+    found = [each for each in all_ if each.holds()]
+    return found[0] if len(found) == 1 else None
+
+
+def kill(service: Service) -> None:
+    """SIGKILL to a program that is started again by whoever watches over it."""
+    process = service.process_id()
+    assert process is not None, f"{service.name} of {service.host.name} doesn't run"
+    os.kill(process, signal.SIGKILL)

@@ -1,0 +1,120 @@
+"""The whole: etcd, kube-apiserver, kube-vip, flannel and pods, while the hosts are renumbered,
+lose their power, and join. Tests share one cluster, which each leaves whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kubernetes.cluster import Cluster, Seen
+from tests.kubernetes.etcd import ELECTION_TIMEOUT_S, assert_nothing_lost, leader
+from tests.kubernetes.evidence import record
+from tests.kubernetes.faults import SECOND, THIRD, renumber_all, renumber_in_turn
+from tests.kubernetes.programs import Programs
+from tests.kubernetes.vip import LEASE_S, VipProbe, kill
+from tests.netns.lab import Lab, until
+from tests.netns.probe import reaches
+
+_RETRY_S = 2.2
+"""kube-vip tries for the lease every second, and client-go makes that up to 2.2 (JitterFactor)."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Cluster]:
+    with Lab(tmp_path_factory.mktemp("cluster")) as lab, Cluster(lab, programs) as made:
+        made.start()
+        yield made
+
+
+def _assert_undisturbed(seen: Seen) -> None:
+    """Nobody has noticed."""
+    assert len(seen.watch.terms()) == 1, seen.watch.seen
+    assert seen.writers.refused() == 0
+    assert seen.writers.gap() < ELECTION_TIMEOUT_S
+    assert_nothing_lost(seen.writers, seen.members)
+    assert seen.vip.gap() < 1.0
+    assert seen.pods().gap < 1.0
+
+
+def test_all_hosts_are_renumbered_at_once(cluster: Cluster) -> None:
+    hosts, before = [*cluster.hosts, cluster.worker], cluster.holder()
+    with Seen(cluster, cluster.members, (cluster.hosts[0], cluster.worker)) as seen:
+        renumber_all(hosts, SECOND, without=3.0)
+        time.sleep(2)
+    record("cluster: renumbered at once", **seen.figures())
+    _assert_undisturbed(seen)
+    assert seen.api.refused == 0
+    assert cluster.holder() is before
+
+
+def test_hosts_are_renumbered_in_turn(cluster: Cluster) -> None:
+    hosts, before = [*cluster.hosts, cluster.worker], cluster.holder()
+    with Seen(cluster, cluster.members, (cluster.hosts[0], cluster.worker)) as seen:
+        renumber_in_turn(hosts, THIRD, without=3.0)
+    record("cluster: renumbered in turn", **seen.figures())
+    _assert_undisturbed(seen)
+    assert seen.api.refused == 0
+    assert cluster.holder() is before
+
+
+def test_a_fifth_host_joins_while_a_sixth_is_broken(cluster: Cluster) -> None:
+    with Seen(cluster, cluster.members, (cluster.hosts[0], cluster.worker)) as seen:
+        broken = cluster.lab.bystander("broken", f"{THIRD}.6/24")
+        broken.start(secret="not the right secret")
+        fifth = cluster.lab.host("fifth", f"{THIRD}.5/24").start()
+        cluster.lab.all_up(30)
+        cluster.add_node(fifth)
+        there, here = cluster.pods["fifth"].end, cluster.pods["worker"].end
+        assert reaches(there, here, 10)
+    record("cluster: a host joins beside a broken one", **seen.figures())
+    _assert_undisturbed(seen)
+    assert broken.status()["peers"] == []
+    for host in cluster.hosts:
+        assert f"{THIRD}.6" in str(host.status()["foreign"])
+
+
+def test_kube_vip_is_killed_where_the_vip_is(cluster: Cluster) -> None:
+    with VipProbe(cluster.worker, cluster.vips[0].vip) as probe:
+        kill(cluster.holder().service)
+        time.sleep(LEASE_S + 3)
+    record("cluster: kube-vip of the holder killed", vip_gap=probe.gap())
+    assert probe.gap() < LEASE_S + 1
+    cluster.holder()  # one only
+
+
+def test_the_host_with_the_vip_loses_its_power(cluster: Cluster) -> None:
+    victim = cluster.holder()
+    number = cluster.hosts.index(victim.host)
+    others = [member for member in cluster.members if member.host is not victim.host]
+    led, address = leader(cluster.members).host is victim.host, victim.host.address
+    with Seen(cluster, others, (others[0].host, cluster.worker)) as seen:
+        victim.stop()
+        cluster.lab.power_cut(victim.host)
+        cut = time.monotonic()
+        until(lambda: seen.vip.answers_since(cut), "the VIP answers again", 40)
+        gone = time.monotonic() - cut
+        time.sleep(2)
+    record("cluster: power cut of the VIP's host", vip_gone=gone, led_etcd=led, **seen.figures())
+    # The others see the last renewal up to a retry late, and end of lease up to another.
+    assert gone < LEASE_S + 2 * _RETRY_S + 1 + (4 * ELECTION_TIMEOUT_S if led else 0)
+    assert seen.pods().gap < 1.0
+    assert_nothing_lost(seen.writers, others)
+    second = cluster.holder()
+    assert second is not victim
+    with VipProbe(cluster.worker, second.vip) as probe:
+        cluster.lab.power_on(victim.host, f"{SECOND}.{number + 101}/24")
+        until(victim.host.up, "its overlay is up again", 20)
+        cluster.members[number].service.start()
+        until(cluster.members[number].ready, "its etcd is ready", 30)
+        cluster.planes[number].start()
+        until(cluster.planes[number].ready, "its kube-apiserver is ready", 60)
+        victim.start()
+        cluster.start_pods(victim.host)
+        assert reaches(cluster.pods[victim.host.name].end, cluster.pods["worker"].end, 20)
+    record("cluster: the VIP's former host is back", vip_gap=probe.gap())
+    assert victim.host.address == address
+    assert_nothing_lost(seen.writers, cluster.members)
+    assert probe.gap() < 1.0
+    assert cluster.holder() is second

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from tests.kubernetes import vip as kube_vip
 from tests.kubernetes.etcd import Member, Watch, Writers, start_members
@@ -98,6 +99,26 @@ class Cluster:
         self.flannels[host.name].start()
         until(subnet_file(host).exists, f"flannel of {host.name} is ready", 60)
         self.pods[host.name] = Pod(self.lab, host, self.programs)
+
+    def boot(self, host: Host, address: str) -> None:
+        """Bring a host back after a power cut, with another physical address: the overlay first,
+        then what the host runs, as systemd and kubelet order it."""
+        self.lab.power_on(host, address)
+        until(host.up, f"the overlay of {host.name} is up again", 20)
+        for number, each in enumerate(self.hosts):
+            if each is host:
+                self.members[number].service.start()
+                self.planes[number].start()
+                self.vips[number].start()
+
+    def lease(self) -> tuple[str, float]:
+        """Who has kube-vip's lease in the Kubernetes API, and since when (`time.time()`)."""
+        plane = next(each for each in self.planes if each.host.up() and each.ready())
+        spec = plane.client(plane.host)(
+            "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/plndr-cp-lock",
+            method="GET",
+        )["spec"]
+        return str(spec["holderIdentity"]), datetime.fromisoformat(spec["acquireTime"]).timestamp()
 
     def holder(self) -> KubeVip:
         """Who has the VIP: exactly one."""

@@ -46,6 +46,7 @@ class ControlPlane:
 
     def __init__(self, host: Host, programs: Programs, vip: str, etcd: str, pods: str) -> None:
         self.host = host
+        self.address = host.address
         self._programs = programs
         self.kubernetes = host.directory / "etc/kubernetes"
         self.config = host.directory / "kubeadm.yaml"
@@ -93,13 +94,13 @@ class ControlPlane:
             + base64.b64decode(user["client-key-data"])
         )
         tls.load_cert_chain(pair)
-        return Client(source.namespace, address or self.host.address, PORT, timeout, tls)
+        return Client(source.namespace, address or self.address, PORT, timeout, tls)
 
     def kubectl(self, *arguments: str, given: Any = None) -> str:
         """Run kubectl on this host against its own server; `given` is its input, as JSON."""
         return self._run(
             self._programs / "kubectl", "--kubeconfig", "/etc/kubernetes/super-admin.conf",
-            "--server", f"https://{self.host.address}:{PORT}", *arguments, given=given,
+            "--server", f"https://{self.address}:{PORT}", *arguments, given=given,
         )  # fmt: skip
 
     def _kubeadm(self, *arguments: str) -> None:

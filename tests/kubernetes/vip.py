@@ -23,13 +23,17 @@ LEASE_S = 5.0
 
 
 def environment(host: Host, vip: str) -> dict[str, str]:
-    """What kube-vip's own manifest for control planes sets, and the NIC of the overlay."""
+    """What kube-vip's own manifest for control planes sets, and the NIC of the overlay.
+
+    And `vip_arpRate`: a new holder tells the others only at the next round of all announcements
+    (kube-vip 1.0.0, pkg/arp), which is after up to three seconds if it isn't set (milliseconds).
+    """
     return {
         "vip_arp": "true", "port": str(PORT), "vip_nodename": host.name, "address": vip,
         "vip_interface": "scbr-100", "vip_subnet": "32", "cp_enable": "true",
         "cp_namespace": "kube-system", "vip_leaderelection": "true",
         "vip_leasename": "plndr-cp-lock", "vip_leaseduration": "5", "vip_renewdeadline": "3",
-        "vip_retryperiod": "1", "prometheus_server": "",
+        "vip_retryperiod": "1", "vip_arpRate": "500", "prometheus_server": "",
     }  # fmt: skip
 
 

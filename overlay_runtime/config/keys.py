@@ -161,7 +161,7 @@ class OverlayConfig:
     )
     live: bool = field(
         default=False,
-        metadata=_about(
+        metadata=about(
             checks.boolean,
             "true or false",
             "On a Kairos image: run the overlay in the installer's live system too; the installed "

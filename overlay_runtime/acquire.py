@@ -187,6 +187,7 @@ class Acquisition:
             self._problem("state", str(error))
             return False
         self._problem("state", None)
+        self._problem("copy", self._store.copy_problem)
         return True
 
     def _load(self) -> State | None:
@@ -199,6 +200,9 @@ class Acquisition:
         if self._store.recovered and stored:
             log.warning("state: %s", self._store.recovered)
             self._unsaved = None if self._saved(stored) else stored
+        elif stored:
+            self._store.copy(stored)
+            self._problem("copy", self._store.copy_problem)
         return stored
 
     def _problem(self, subject: str, text: str | None) -> None:

@@ -111,7 +111,7 @@ class Agent:
         self.static = StaticPeers(config.peers, self._schedule.poke)
         self.own = Acquisition(
             config,
-            StateStore(paths.state_dir),
+            StateStore(paths.state_dir, paths.state_copy),
             lambda: find_identity(override=given),
             self._own_changed,
             lambda: self._announce(everyone=True),

@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+RELEASE = Path("etc/kairos-release")
+"""Below the root: there on a Kairos image, and only there."""
+
 EMBEDDED = Path("usr/lib/edge-overlay/user-data")
 """Below the root: the user-data that was baked into the image."""
 
@@ -29,6 +32,9 @@ class Paths:
     """Where files of the image lie beside the runtime."""
     root: Path
     """The host's root: below it lies the configuration of others, such as Kubernetes'."""
+    state_copy: Path | None = None
+    """A directory on another storage for a copy of the stored address, if there is such: Kairos's
+    reset empties what `state_dir` lies on, but COS_OEM only if asked to."""
 
     @property
     def firewall(self) -> Path:
@@ -83,13 +89,25 @@ def find_paths(root: str = "/", run_dir: str | None = None, state_dir: str | Non
     """Return the paths: as given, else as in the environment, else the usual ones below `root`."""
     base = Path(root)
     env = os.environ.get
+    given = state_dir or env("EDGE_OVERLAY_STATE_DIR")
     return Paths(
         run_dir=Path(run_dir or env("EDGE_OVERLAY_RUN_DIR") or base / "run/edge-overlay"),
-        state_dir=Path(state_dir or env("EDGE_OVERLAY_STATE_DIR") or base / "var/lib/edge-overlay"),
+        state_dir=Path(given or base / "var/lib/edge-overlay"),
         embedded=Path(env("EDGE_OVERLAY_USER_DATA") or _own_or_embedded(base)),
         library=Path(env("EDGE_OVERLAY_LIBRARY") or base / EMBEDDED.parent),
         root=Path(env("EDGE_OVERLAY_ROOT") or base),
+        state_copy=None if given else _on_oem(base),
     )
+
+
+def _on_oem(base: Path) -> Path | None:
+    """The place on Kairos's partition COS_OEM, where it is mounted: in a live boot it is not."""
+    oem = base / "oem"
+    try:
+        mounted = oem.stat().st_dev != base.stat().st_dev
+    except OSError:
+        return None
+    return oem / "edge-overlay" if mounted and (base / RELEASE).exists() else None
 
 
 def _own_or_embedded(base: Path) -> Path:

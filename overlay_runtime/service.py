@@ -9,6 +9,7 @@ import os
 import signal
 
 from overlay_runtime.agent import Agent
+from overlay_runtime.boot import why_off
 from overlay_runtime.config.load import Loaded, fault_of, load
 from overlay_runtime.errors import ConfigError, OverlayError
 from overlay_runtime.notify import notify
@@ -21,8 +22,9 @@ log = logging.getLogger(__name__)
 def run_service(paths: Paths, identity: str | None) -> int:
     """Run until SIGTERM; return the exit code.
 
-    0: told to stop, or there is no overlay block. 78: the block is wrong, or stands where it can't
-    be read (the unit does not try again). Others: see errors.py; the unit starts the agent again.
+    0: told to stop, there is no overlay block, or it is not for this boot. 78: the block is wrong,
+    or stands where it can't be read (the unit does not try again). Others: see errors.py; the unit
+    starts the agent again.
     """
     sources: dict[str, object] = {}
     try:
@@ -30,6 +32,8 @@ def run_service(paths: Paths, identity: str | None) -> int:
         sources = loaded.sources
         if loaded.config is None:
             return _without_block(loaded, paths)
+        if reason := why_off(paths.root, loaded.config.live):
+            return _not_in_this_boot(reason, loaded, paths)
         asyncio.run(_run(loaded, paths, identity))
     except ConfigError as error:
         texts = [problem.render() for problem in error.problems]
@@ -48,6 +52,15 @@ def _without_block(loaded: Loaded, paths: Paths) -> int:
     log.info("no `overlay:` block in user-data: nothing to do")
     _tell(paths, "off", [], loaded.sources, 0)
     notify("READY=1", "STATUS=off: no overlay block in user-data")
+    return 0
+
+
+def _not_in_this_boot(reason: str, loaded: Loaded, paths: Paths) -> int:
+    for problem in loaded.problems:
+        log.error("%s", problem)
+    log.info("the overlay is off: %s", reason)
+    _tell(paths, "off", list(loaded.problems), loaded.sources, 0, reason=reason)
+    notify("READY=1", f"STATUS=off: {reason}")
     return 0
 
 
@@ -73,10 +86,12 @@ async def _run(loaded: Loaded, paths: Paths, identity: str | None) -> None:
 
 
 def _tell(
-    paths: Paths, state: str, problems: list[str], sources: dict[str, object], code: int
-) -> None:
+    paths: Paths, state: str, problems: list[str], sources: dict[str, object], code: int,
+    reason: str | None = None,
+) -> None:  # fmt: skip
     write_status(
         paths.status,
-        {"state": state, "exit_code": code, "problems": problems, "pid": os.getpid(), "host": {},
-         "overlay": {}, "underlay": [], "peers": [], "strangers": [], "sources": sources},
+        {"state": state, "exit_code": code, "reason": reason, "problems": problems,
+         "pid": os.getpid(), "host": {}, "overlay": {}, "underlay": [], "peers": [],
+         "strangers": [], "sources": sources},
     )  # fmt: skip

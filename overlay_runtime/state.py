@@ -1,4 +1,4 @@
-"""The host's memory of its address: one small file that survives power cuts, and its copy."""
+"""The host's memory of its address: one small file that survives power cuts, and its copies."""
 
 from __future__ import annotations
 
@@ -34,12 +34,18 @@ class State:
 
 
 class StateStore:
-    """Reads and writes the state directory (0700) of this host."""
+    """Reads and writes the state directory (0700) of this host.
 
-    def __init__(self, directory: Path = DEFAULT_DIR) -> None:
+    `elsewhere` is a directory on another storage for one copy more, if there is such.
+    """
+
+    def __init__(self, directory: Path = DEFAULT_DIR, elsewhere: Path | None = None) -> None:
         self._directory = directory
+        self._elsewhere = elsewhere
         self.recovered: str | None = None
-        """Says why the last `load` had to use the copy; None if it had not to."""
+        """Says why the last `load` had to use a copy; None if it had not to."""
+        self.copy_problem: str | None = None
+        """Why the copy on the other storage could not be written the last time."""
 
     def load(self) -> State | None:
         """Return what was stored, or None on a host that never stored anything.
@@ -49,8 +55,7 @@ class StateStore:
         """
         self.recovered = None
         faults = []
-        for name in (_NAME, _COPY):
-            path = self._directory / name
+        for path in self._files():
             try:
                 state = _decode(path.read_bytes())
             except FileNotFoundError:
@@ -58,7 +63,7 @@ class StateStore:
             except (OSError, ValueError) as error:
                 faults.append(f"{path}: {error}")
                 continue
-            if name == _COPY:
+            if path != self._directory / _NAME:
                 why = faults[0] if faults else f"{self._directory / _NAME} is missing"
                 self.recovered = f"{why}; recovered from {path}"
             return state
@@ -83,13 +88,32 @@ class StateStore:
                 f"the overlay address can't be stored: {error}",
                 f"make {self._directory} writable and see that the disk isn't full",
             ) from error
+        self.copy(state)
+
+    def copy(self, state: State) -> None:
+        """See to it that the other storage holds `state`. Never raises: see `copy_problem`."""
+        self.copy_problem = None
+        if self._elsewhere is None:
+            return
+        path, data = self._elsewhere / _NAME, _encode(state)
+        try:
+            if path.exists() and path.read_bytes() == data:
+                return
+            self._elsewhere.mkdir(mode=0o700, exist_ok=True)
+            write_atomic(path, data, 0o600)
+        except OSError as error:
+            self.copy_problem = f"the copy of the overlay address can't be stored: {error}"
+
+    def _files(self) -> list[Path]:
+        """All places of the state, the first that can be read counts."""
+        copies = [self._elsewhere / _NAME] if self._elsewhere else []
+        return [self._directory / _NAME, self._directory / _COPY, *copies]
 
     def clear(self) -> bool:
         """Forget everything; return whether there was anything. Raises StateError."""
         found = False
         try:
-            for name in (_NAME, _COPY):
-                path = self._directory / name
+            for path in self._files():
                 found |= path.exists()
                 path.unlink(missing_ok=True)
         except OSError as error:

@@ -8,6 +8,7 @@ CLOCK_BOOTTIME (clock_gettime(2)); readers work out ages. There are no secrets i
     state      off | error | waiting | claiming | up
     exit_code  with off and error: what the agent ended with. After 0 and 78 it stays ended, after
                any other systemd starts it again
+    reason     with off: why (absent or null: user-data has no overlay block)
     problems   what is wrong, in sentences, the gravest first
     pid        the agent's process id
     written    when this was written; more than 3 times `every` s ago: the agent is not running

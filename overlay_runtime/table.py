@@ -68,8 +68,11 @@ def age(seconds: float) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
-def state_in_words(state: str) -> str:
+def state_in_words(status: dict[str, Any]) -> str:
     """Return a sentence about the agent's state."""
+    state, reason = str(status["state"]), status.get("reason")
+    if state == "off" and isinstance(reason, str):
+        return f"The overlay is off: {reason}."
     return _SAYS.get(state, state)
 
 
@@ -82,7 +85,7 @@ def render_status(
     """
     paint = paint or Paint()
     state = status["state"]
-    lines = [paint(state_in_words(state), state)]
+    lines = [paint(state_in_words(status), state)]
     for problem in status["problems"]:
         first, *more = wrapped(problem, width, 4)
         lines += [f"  {paint('!', '!')} {first}", *more]

@@ -34,6 +34,6 @@ def _of_the_agent(paths: Paths) -> dict[str, Any]:
 
 def complain(status: dict[str, Any]) -> int:
     """Say on standard error why the overlay is not up; return the exit code."""
-    for text in (state_in_words(status["state"]), *status["problems"]):
+    for text in (state_in_words(status), *status["problems"]):
         print(f"edge-overlay: {text}", file=sys.stderr)
     return NOT_UP

@@ -11,7 +11,7 @@ from overlay_runtime.state import StateStore
 
 def reset(options: argparse.Namespace, paths: Paths) -> int:
     """Forget the stored address, after asking. Raises StateError."""
-    store = StateStore(paths.state_dir)
+    store = StateStore(paths.state_dir, paths.state_copy)
     if not options.yes:
         if not sys.stdin.isatty():
             print("edge-overlay: say --yes to forget this host's address", file=sys.stderr)

@@ -16,10 +16,10 @@ from pathlib import Path
 from overlay_runtime.config.schema import parse_user_data
 from overlay_runtime.config.volumes import Volume
 from overlay_runtime.errors import ConfigError
+from overlay_runtime.paths import RELEASE
 
 log = logging.getLogger(__name__)
 
-RELEASE = "etc/kairos-release"
 _LIVE = "run/initramfs/live"
 _OEM = "oem"
 _SUFFIXES = (".yaml", ".yml")

@@ -164,6 +164,17 @@ class OverlayConfig:
             "the hosts' names and addresses.",
         ),
     )
+    live: bool = field(
+        default=False,
+        metadata=_about(
+            checks.boolean,
+            "true or false",
+            "On a Kairos image: run the overlay in the installer's live system too; the installed "
+            "system keeps the address that it claims there. The Debian base has one system only, "
+            "and runs the overlay wherever that boots, with or without this.",
+            type="boolean",
+        ),
+    )
     insecure: bool = field(
         default=False,
         metadata=_about(

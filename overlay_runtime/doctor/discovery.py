@@ -28,6 +28,8 @@ def agent(host: Host) -> Result:
     remedy = "read `journalctl -u edge-overlay`; start it: systemctl restart edge-overlay"
     if state in ("waiting", "claiming"):
         return Result("warning", f"{state}: {named(problems, 2) or 'just a moment'}", remedy)
+    if state == "off" and (reason := host.status.get("reason")):
+        return Result("ok", f"off: {reason}")
     if state == "off":
         return Result("fault", "user-data has no `overlay:` block", "add one; see README.md")
     return Result("fault", named(problems, 2) or "not running", remedy)

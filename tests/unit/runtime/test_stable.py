@@ -6,6 +6,7 @@ other part of the agent asks for it (the rest is CLOCK_BOOTTIME and CLOCK_MONOTO
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from tests.unit.runtime.samples import V4, beacon
 _2026, _BACK_IN_1970, _BEFORE_1970 = 1.795e9, 12.5, -86400.0
 
 
-def _boot(directory: Path, hardware: str) -> Acquisition:
+def _boot(directory: Path, hardware: str, copy: Path | None = None) -> Acquisition:
     return Acquisition(
-        OverlayConfig(), StateStore(directory), lambda: Identity(hardware, "given"),
+        OverlayConfig(), StateStore(directory, copy), lambda: Identity(hardware, "given"),
         lambda: None, lambda: None,
     )  # fmt: skip
 
@@ -68,3 +69,27 @@ def test_after_a_reset_another_is_claimed_if_it_is_taken(tmp_path: Path) -> None
     assert _claimed(tmp_path, "me").address == own.address  # by the identity
     assert StateStore(tmp_path).clear()
     assert _claimed(tmp_path, "me", own.address).address != own.address
+
+
+def test_a_reset_that_leaves_the_copy_leaves_the_address(tmp_path: Path) -> None:
+    """Kairos's reset: COS_PERSISTENT is formatted, COS_OEM is not."""
+    persistent, oem = tmp_path / "persistent", tmp_path / "oem"
+    own = _claimed(persistent, "me")  # by a version that knew of no copy
+    again = _boot(persistent, "me", oem)
+    assert again.address == own.address
+    shutil.rmtree(persistent)
+    after = _boot(persistent, "other board", oem)
+    assert after.address == own.address is not None
+    assert after.identity == own.identity
+    assert after.problems == {}
+    shutil.rmtree(oem)
+    assert _boot(persistent, "other board", oem).address == own.address, "stored anew"
+    assert (oem / "state.json").exists()
+
+
+def test_a_copy_that_fails_is_a_problem_and_no_more(tmp_path: Path) -> None:
+    own = _claimed(tmp_path / "state", "me")
+    (tmp_path / "oem").write_text("a file in the way")
+    again = _boot(tmp_path / "state", "me", tmp_path / "oem")
+    assert again.address == own.address
+    assert "copy" in again.problems["copy"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -71,3 +72,40 @@ def test_a_directory_that_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file in the way")
     with pytest.raises(StateError, match="can't be stored"):
         StateStore(tmp_path / "state").save(STATE)
+
+
+def test_a_copy_on_another_storage_brings_the_address_back(tmp_path: Path) -> None:
+    oem = tmp_path / "oem/edge-overlay"
+    oem.parent.mkdir()
+    StateStore(tmp_path / "state", oem).save(STATE)
+    assert oem.stat().st_mode & 0o777 == 0o700
+    assert [(p.name, p.stat().st_mode & 0o777) for p in oem.iterdir()] == [("state.json", 0o600)]
+    after_a_reset = StateStore(tmp_path / "new", oem)
+    assert after_a_reset.load() == STATE
+    assert after_a_reset.recovered and str(oem) in after_a_reset.recovered
+
+
+def test_the_state_directory_goes_before_the_copy(tmp_path: Path) -> None:
+    oem = tmp_path / "oem"
+    StateStore(tmp_path / "state").save(STATE)
+    StateStore(oem).save(dataclasses.replace(STATE, address=CIDR[78]))
+    both = StateStore(tmp_path / "state", oem)
+    assert both.load() == STATE
+    both.copy(STATE)
+    assert StateStore(oem).load() == STATE
+
+
+def test_all_copies_are_forgotten(tmp_path: Path) -> None:
+    made = StateStore(tmp_path / "state", tmp_path / "oem")
+    made.save(STATE)
+    assert made.clear()
+    assert made.load() is None
+    assert list((tmp_path / "oem").iterdir()) == []
+
+
+def test_a_copy_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "oem").write_text("a file in the way")
+    made = StateStore(tmp_path / "state", tmp_path / "oem")
+    made.save(STATE)
+    assert made.load() == STATE
+    assert made.copy_problem and "can't be stored" in made.copy_problem

@@ -35,7 +35,7 @@ def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: st
             f"{', '.join(only_debian)} is for the Debian base, and --base names a Kairos image",
             "leave out one or the other; packages of a Kairos image are its Dockerfile's business",
         )
-    text, warnings = read_user_data(settings)
+    text, warnings = read_user_data(settings, kairos=True)
     if text is None:
         warnings = ("no --user-data: the hosts take it from a `cidata` volume or from /oem",)
     load, push = settings["oci.load"], settings["oci.push"]

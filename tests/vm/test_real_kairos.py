@@ -1,27 +1,28 @@
 """A real Kairos image: live, installed, rebooted, upgraded, reset, by Kairos's own programs.
 
 The base comes from EDGE_BUILD_KAIROS_BASE (whatever `--base` takes), the one to upgrade to from
-EDGE_BUILD_KAIROS_UPGRADE, another version of it; without that one the same base is taken again, with
-another user-data. None of them can be made here or fetched in CI: without the first the module is
-skipped. The tests are one story and run in this order.
+EDGE_BUILD_KAIROS_UPGRADE, another version of it; without that one the same base is taken again,
+with another user-data. None of them can be made here or fetched in CI: without the first the module
+is skipped. The tests are one story and run in this order.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from tests.image.conftest import edge_build
-from tests.kairos.conftest import VARIABLE, real_base
-from tests.site import Account, Site, build_images
+from tests.kairos.conftest import real_base
+from tests.oci.daemon import docker_daemon
+from tests.site import Account, Site
 from tests.vm.conftest import Told
 from tests.vm.harness.guest import Guest, guest
 from tests.vm.harness.machine import Machine
@@ -36,6 +37,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(1800)]
 _UPGRADE = "EDGE_BUILD_KAIROS_UPGRADE"
 _NETWORK = IPv4Network("10.93.0.0/24")
 _PORT = 5000
+_REPOSITORY = "edge/kairos"
 _DISK = 24 << 30
 """Bytes; sparse. Kairos wants room for three images of the system, and for a fourth beside them."""
 _MIB = 3072
@@ -77,29 +79,64 @@ def _user_data(site: Site, *, install: bool, **overlay: object) -> str:
     return "\n".join([*lines, ""])
 
 
+@dataclass(frozen=True)
+class Images:
+    """The ISO, and what a registry keeps of the image to upgrade to, whose user-data has another
+    MTU."""
+
+    iso: Path
+    blobs: Path
+
+
 @pytest.fixture(scope="module")
 def images(
     real_base: str, site: Site, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, Path]]:
-    """The ISO, and the OCI archive to upgrade to; its user-data has another MTU."""
+) -> Iterator[Images]:
     directory = tmp_path_factory.mktemp("real")
-    text = directory / "first.yaml"
-    text.write_text(_user_data(site, install=True))
-    words = ["--user-data", str(text), "--base", real_base, "--format", "iso"]
-    [iso] = build_images(None, directory / "first", *words)
-    text = directory / "second.yaml"
-    text.write_text(_user_data(site, install=False, mtu=_OTHER_MTU))
+    blobs = directory / "blobs"
+    first, second = directory / "first.yaml", directory / "second.yaml"
+    first.write_text(_user_data(site, install=True, live=True))
+    second.write_text(_user_data(site, install=False, mtu=_OTHER_MTU))
+    output: list[str | Path] = ["--output", directory / "made"]
+    made = edge_build(
+        "image", "--user-data", first, "--base", real_base, "--format", "iso", *output
+    )
+    assert made.status == 0, made.err
+    assert "of use to Kairos" not in made.err
     base = os.environ.get(_UPGRADE) or real_base
-    words = ["--user-data", str(text), "--base", base, "--format", "oci"]
-    [archive] = build_images(None, directory / "second", *words)
-    yield Path(iso["where"]), Path(archive["where"])
-    for made in (iso, archive):
-        Path(made["where"]).unlink()
+    with docker_daemon() as daemon, _registry(blobs, None, directory) as host:
+        tag = f"{host}/{_REPOSITORY}:2"
+        words = ["--format", "oci", "--tag", tag, "--push"]
+        try:
+            pushed = edge_build("image", "--user-data", second, "--base", base, *words, *output)
+            assert pushed.status == 0, pushed.err
+        finally:
+            if daemon.images.list(tag):
+                daemon.images.remove(tag, force=True)
+    yield Images(directory / "made" / "edge-installer.iso", blobs)
+    shutil.rmtree(directory)
+
+
+def _machine(name: str, iso: Path, account: Account, disk: Path | None = None) -> Machine:
+    """Kairos's sshd refuses root, and its fail2ban shuts out whoever tried that too often."""
+    lines = [
+        "f+ /etc/ssh/sshd_config.d/01-test.conf 0644 root root - PermitRootLogin yes\\n",
+        f"f+ /etc/fail2ban/jail.d/test.conf 0644 root root - [DEFAULT]\\nignoreip = {_NETWORK}\\n",
+    ]
+    return Machine(
+        name,
+        iso,
+        root_key=account.key.with_suffix(".pub"),
+        credentials=(("tmpfiles.extra", "\n".join([*lines, ""])),),
+        memory_mib=_MIB,
+        cpus=2,
+        disk=disk,
+    )
 
 
 @pytest.fixture(scope="module")
 def story(
-    images: tuple[Path, Path],
+    images: Images,
     site: Site,
     evidence: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -108,19 +145,18 @@ def story(
     disk = tmp_path_factory.mktemp("disk") / "disk.raw"
     with disk.open("wb") as stream:
         stream.truncate(_DISK)
-    key = site.account.key
-    machine = Machine("real", images[0], root_key=key.with_suffix(".pub"))
+    account = Account("root", site.account.key)
     with (
         segment(evidence / "kairos", _NETWORK) as switch,
-        guest(machine, switch, Account("root", key), memory_mib=_MIB, cpus=2, disk=disk) as host,
+        guest(_machine("real", images.iso, account, disk), switch, account) as host,
     ):
         yield Story(host, switch)
     disk.unlink()
 
 
-def _kept(host: Guest, name: str, command: str) -> str:
+def _kept(host: Guest, name: str, command: str, limit_s: float = 120.0) -> str:
     """What a command in the guest says; it stays as evidence too."""
-    said = host.run(f"{command} 2>&1 || true", limit_s=120)
+    said = host.run(f"{command} 2>&1 || true", limit_s=limit_s)
     (host.directory / f"{name}.txt").write_text(said)
     return said
 
@@ -153,6 +189,30 @@ def _mode(host: Guest) -> set[str]:
     }
 
 
+def test_live_by_uefi_the_overlay_is_off_unless_asked_for(
+    images: Images, site: Site, evidence: Path, tell: Told
+) -> None:
+    """Other user-data, put into the ISO afterwards: nothing is installed, and nothing comes up."""
+    text, copy = images.iso.with_name("third.yaml"), images.iso.with_name("third.iso")
+    text.write_text(_user_data(site, install=False))
+    done = edge_build("embed", text, images.iso, "--output", copy)
+    assert done.status == 0, done.err
+    account = Account("root", site.account.key)
+    machine = replace(_machine("uefi", copy, account), firmware="secure-boot", medium="usb")
+    with (
+        segment(evidence / "kairos-uefi", _NETWORK) as switch,
+        guest(machine, switch, account) as host,
+    ):
+        host.wait_for_shell(_BOOT_S)
+        tell(f"real Kairos, live (secure-boot, usb): SSH {host.seconds_since_power_on():.0f} s")
+        assert "install-mode" in host.run("cat /proc/cmdline"), "the menu's first entry"
+        assert _mode(host) == {"live_mode"}
+        status = host.wait_until("the agent", host.overlay, 120)
+        assert status["state"] == "off" and "installer" in status["reason"], status
+        assert "scbr-100" not in host.run("ip -brief link")
+    copy.unlink()
+
+
 def test_live_by_bios_and_installed_by_itself(story: Story, site: Site, tell: Told) -> None:
     """The menu's first entry; immucore mounts the ISO's system; the agent reads /config.yaml."""
     host = story.host
@@ -162,7 +222,7 @@ def test_live_by_bios_and_installed_by_itself(story: Story, site: Site, tell: To
     assert _mode(host) == {"live_mode"}
     assert "edge-overlay" in _kept(host, "live-stages", "ls /system/oem")
     _kept(host, "live-immucore", "cat /run/immucore/*.log")
-    _address(host, site)
+    story.address = _address(host, site)
     _kept(host, "live-journal", "journalctl --no-pager -b")
     host.wait_for_power_off(_INSTALL_S)
     tell(f"real Kairos: installed and off after {host.seconds_since_power_on():.0f} s")
@@ -177,7 +237,7 @@ def test_the_installed_system_keeps_its_address(story: Story, site: Site, tell: 
     host.wait_for_shell(_BOOT_S)
     tell(f"real Kairos, first boot from disk: SSH {host.seconds_since_power_on():.0f} s")
     assert _mode(host) == {"active_mode"}
-    story.address = _address(host, site)
+    assert _address(host, site) == story.address, "the address of the live system"
     story.machine_id = host.run("cat /etc/machine-id")
     assert host.overlay()["sources"]["overlay"] == "/oem/90_custom.yaml"
     _kept(host, "first-mounts", "findmnt --noheadings --list --output TARGET,SOURCE,FSTYPE,OPTIONS")
@@ -191,8 +251,99 @@ def test_the_installed_system_keeps_its_address(story: Story, site: Site, tell: 
 
 def test_the_user_of_the_user_data_may_log_in(story: Story, site: Site) -> None:
     story.after("reboot")
-    user = Guest.shell(story.host)
-    account = type(user)(user.segment, site.account, user.address)
-    account.hang_up()
-    assert account.run("id --user --name").strip() == site.account.user
-    account.hang_up()
+    user = replace(story.host.shell(), account=site.account)
+    user.hang_up()  # the connection that is there is root's
+    assert user.run("id --user --name").strip() == site.account.user
+    user.hang_up()
+
+
+def test_an_upgrade_keeps_the_address(
+    story: Story, images: Images, site: Site, tell: Told, evidence: Path
+) -> None:
+    """From a registry; the new system runs, and nothing of the old one is in its way."""
+    story.after("reboot")
+    host = story.host
+    before = host.run("cat /etc/kairos-release")
+    with _registry(images.blobs, story.segment, evidence):
+        source = f"oci:{story.segment.server.ip}:{_PORT}/{_REPOSITORY}:2"
+        command = f"kairos-agent upgrade --allow-insecure-registries --source {source}"
+        begin = host.seconds_since_power_on()
+        _kept(host, "upgrade", command, limit_s=_INSTALL_S)
+        tell(f"real Kairos, upgrade: {host.seconds_since_power_on() - begin:.0f} s")
+    host.reboot(limit_s=_BOOT_S)
+    assert _mode(host) == {"active_mode"}
+    after = host.run("cat /etc/kairos-release")
+    assert (after != before) == (_UPGRADE in os.environ), after
+    baked = host.run("cat /usr/lib/edge-overlay/user-data")
+    assert f'"mtu": {_OTHER_MTU}' in baked, "the new image runs"
+    assert _address(host, site) == story.address
+    assert host.run("cat /etc/machine-id") == story.machine_id
+    assert host.overlay()["sources"]["overlay"] == "/oem/90_custom.yaml"
+    stale = host.run("find /etc /usr/local -xdev -iname '*edge*overlay*' -not -path '*/.state/*'")
+    assert stale == "", "nothing of ours lies where an upgrade would leave it for ever"
+    _kept(host, "upgraded-journal", "journalctl --no-pager -b")
+    story.done.add("upgrade")
+
+
+def test_a_reset_keeps_the_address(story: Story, site: Site, tell: Told) -> None:
+    """Kairos's own, unattended, by the boot entry: COS_PERSISTENT is formatted, COS_OEM is kept."""
+    story.after("upgrade")
+    _reset(story.host, tell)
+    assert story.host.run("cat /etc/machine-id") != story.machine_id, "the old one is gone"
+    assert _address(story.host, site) == story.address
+    story.done.add("reset")
+
+
+def test_a_reset_of_oem_drops_the_address(story: Story, site: Site, tell: Told) -> None:
+    """If asked (`reset-oem`), nothing is left: neither user-data nor address. The image's user-data
+    counts then."""
+    story.after("reset")
+    host = story.host
+    host.run("printf 'reset: {reset-oem: true}\\n' > /oem/91_reset.yaml")
+    _reset(host, tell)
+    assert not host.run(
+        "find /oem -mindepth 1 -not -name lost+found -not -path '/oem/edge-overlay*'"
+    )
+    assert host.overlay()["sources"]["overlay"] == "/usr/lib/edge-overlay/user-data"
+    _address(host, site)
+    assert "claimed" in _kept(host, "oem-reset-journal", "journalctl --no-pager -b -u edge-overlay")
+
+
+def _reset(host: Guest, tell: Told) -> None:
+    """Boot Kairos's entry that resets and reboots by itself; return when the system runs again."""
+    host.run("touch /usr/local/of-the-old-system && kairos-agent bootentry --select statereset")
+    host.reboot(limit_s=_BOOT_S)
+    begin = host.seconds_since_power_on()
+    if "autoreset_mode" in _mode(host):
+        _kept(host, "reset-status", "edge-overlay status; findmnt --list; cat /proc/cmdline")
+    which = "cat /run/cos/active_mode"
+    host.wait_until(
+        "the system after the reset",
+        lambda: host.address() and host.shell().try_run(which, limit_s=20).returncode == 0,
+        _INSTALL_S,
+    )
+    tell(f"real Kairos, reset: back after {host.seconds_since_power_on() - begin:.0f} s")
+    assert host.shell().try_run("test -e /usr/local/of-the-old-system").returncode == 1
+
+
+@contextmanager
+def _registry(blobs: Path, switch: Segment | None, directory: Path) -> Iterator[str]:
+    """Debian's docker-registry without a login, on the segment or else on the loopback."""
+    address = f"{switch.server.ip if switch else '127.0.0.1'}:{_PORT if switch else _port()}"
+    storage = {"filesystem": {"rootdirectory": str(blobs)}}
+    config = {"version": 0.1, "storage": storage, "http": {"addr": address}}
+    path = directory / "registry.json"
+    path.write_text(json.dumps(config))
+    words: list[str | Path] = ["docker-registry", "serve", path]
+    process = start(switch.words(*words) if switch else words, directory / "registry.log")
+    try:
+        wait_until(
+            "the registry", lambda: "listening on" in (directory / "registry.log").read_text(), 30
+        )
+        yield address
+    finally:
+        end(process)
+
+
+def _port() -> int:
+    return 15_000 + os.getpid() % 10_000

@@ -11,6 +11,7 @@ from builder.errors import InputError
 from builder.kairos.reference import BaseReference, parse_base
 from builder.output.iso_template import IsoOptions
 from builder.plan import ImagePlan, read_user_data, with_version
+from overlay_runtime.config.kairos import ignored_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: st
     text, warnings = read_user_data(settings, kairos=True)
     if text is None:
         warnings = ("no --user-data: the hosts take it from a `cidata` volume or from /oem",)
+    elif ignored := ignored_network(text.encode(), str(settings["user-data"])):
+        warnings = (*warnings, ignored)
     load, push = settings["oci.load"], settings["oci.push"]
     formats = tuple(dict.fromkeys([*settings["formats"], *(["oci"] if load or push else [])]))
     return KairosPlan(

@@ -13,15 +13,18 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from overlay_runtime.config.document import read_document
 from overlay_runtime.config.schema import parse_user_data
 from overlay_runtime.config.volumes import Volume
 from overlay_runtime.errors import ConfigError
 from overlay_runtime.paths import RELEASE
+from overlay_runtime.userdata.lookup import child
 
 log = logging.getLogger(__name__)
 
 _LIVE = "run/initramfs/live"
 _OEM = "oem"
+_PALETTE = "opt/spectrocloud"
 _SUFFIXES = (".yaml", ".yml")
 _LONGEST = 4 << 20
 
@@ -49,6 +52,29 @@ def find_user_data(root: Path) -> Volume | None:
             name = f"/{path.relative_to(root)}"
             found = Volume(name, {"user-data": data}, origin=name)
     return found
+
+
+def ignored_network(data: bytes, origin: str) -> str | None:
+    """Say that nobody acts on the network block of this file, or return None."""
+    if b"stylus" not in data:
+        return None
+    try:
+        top = read_document(data.decode("utf-8"), origin)
+    except (UnicodeDecodeError, ConfigError):
+        return None
+    block = child(top, "stylus", "site", "network")
+    if block is None or block.data is None:
+        return None
+    return (
+        f"{block.position}: `stylus.site.network` is not acted on with a Kairos image (but by "
+        "Palette's agent, if that is in it): the physical network is its network manager's; write "
+        "that one's files in the stage initramfs"
+    )
+
+
+def has_palette(root: Path) -> bool:
+    """Whether Palette's agent is part of this image: it acts on `stylus`."""
+    return (root / _PALETTE).exists()
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from overlay_runtime.config.document import is_yaml
-from overlay_runtime.config.kairos import find_user_data, is_kairos
+from overlay_runtime.config.kairos import find_user_data, has_palette, ignored_network, is_kairos
 from overlay_runtime.config.load import decode_text, fault_of
 from overlay_runtime.config.passwords import with_kairos_passwords
 from overlay_runtime.config.schema import HEADER, UserData, parse_user_data
@@ -29,6 +29,7 @@ from overlay_runtime.config.volumes import Volume, find_volume
 from overlay_runtime.errors import ConfigError, OverlayError, Problem
 from overlay_runtime.files import write_atomic
 from overlay_runtime.identity import find_identity, in_container
+from overlay_runtime.notices import Notice, tell
 from overlay_runtime.paths import Paths
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def gather(root: str, paths: Paths, identity: str | None) -> Choice:
         if is_kairos(base):
             choice = choose(find_user_data(base), embedded, name)
             choice.volume = {}  # Kairos's agent itself acts on the other keys
+            _tell_of_the_network(choice, base, paths)
         else:
             choice = choose(find_volume(base), embedded, name)
     except Exception as error:  # noqa: BLE001 # told by its place: its message may hold the secret
@@ -86,6 +88,15 @@ def gather(root: str, paths: Paths, identity: str | None) -> Choice:
         log.info("%s", text)
     _store(choice, base, paths, identity)
     return choice
+
+
+def _tell_of_the_network(choice: Choice, root: Path, paths: Paths) -> None:
+    text = ignored_network(choice.overlay or b"", str(choice.origin))
+    if text and has_palette(root):
+        text = None
+    if text:
+        log.error("%s", text)
+    tell(paths.notices, Notice("network", (text,) if text else ()))
 
 
 def choose(volume: Volume | None, embedded: bytes | None, embedded_name: str) -> Choice:

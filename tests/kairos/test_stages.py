@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,13 +143,14 @@ def test_an_address_that_came_late_goes_to_the_unmounted_partition(
     disk = root / "disk"
     with disk.open("wb") as file:
         file.truncate(8 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-L", label, disk], check=True, timeout=60)
-    words = ["losetup", "--find", "--show", disk]
+    subprocess.run(["mkfs.ext4", "-q", "-L", label, str(disk)], check=True, timeout=60)
+    words = ["losetup", "--find", "--show", str(disk)]
     loop = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
     device = loop.stdout.strip()
     try:
-        # libblkid looks at /proc/partitions where udev has made no links.
-        with mounted(root / "dev", "--bind", "/dev"), mounted(root / "proc", "--bind", "/proc"):
+        with ExitStack() as stack:
+            for folder in ("dev", "proc", "sys"):  # where libblkid looks
+                stack.enter_context(mounted(root / folder, "--bind", f"/{folder}"))
             words = ["chroot", str(root), "/usr/lib/edge-overlay/carry-address", label]
             subprocess.run(words, check=True, timeout=60)
         with mounted(claimed, device):

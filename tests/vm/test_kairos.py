@@ -32,7 +32,10 @@ _UNITS = "edge-overlay.service edge-overlay-gather.service systemd-networkd.serv
 def kairos_iso(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("kairos")
     base = layout(directory / "base", miniature_base())
-    [made] = build_images(site, directory, "--base", f"oci:{base}", "--format", "iso")
+    user_data = directory / "user-data.yaml"
+    user_data.write_text(site.user_data(live=True))
+    words = ["--user-data", str(user_data), "--base", f"oci:{base}", "--format", "iso"]
+    [made] = build_images(None, directory, *words)
     iso = Path(made["where"])
     yield iso
     iso.unlink()
@@ -42,7 +45,7 @@ def kairos_iso(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def embedded_iso(kairos_iso: Path, site: Site) -> Iterator[Path]:
     """A copy with another user-data in /config.yaml; in its file system the first one stays."""
     copy, text = kairos_iso.with_name("embedded.iso"), kairos_iso.with_name("other.yaml")
-    text.write_text(site.user_data(mtu=_OTHER_MTU))
+    text.write_text(site.user_data(live=True, mtu=_OTHER_MTU))
     done = edge_build("embed", text, kairos_iso, "--output", copy)
     assert done.status == 0, done.err
     yield copy
@@ -79,7 +82,7 @@ def test_the_overlay_is_up_on_a_live_boot(
         }
         assert links["scbr-100"] == "unmanaged", links
         config = host.run("cat /run/initramfs/live/config.yaml")
-        assert config == site.user_data()
+        assert config == site.user_data(live=True)
         assert host.run("cat /usr/lib/edge-overlay/user-data") == config
         assert "up" in host.run("edge-overlay status")
 

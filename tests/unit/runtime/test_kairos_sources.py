@@ -9,6 +9,8 @@ import pytest
 from overlay_runtime.config.load import load
 from overlay_runtime.config.sources import gather
 from overlay_runtime.errors import ConfigError
+from overlay_runtime.notices import problems
+from overlay_runtime.notices import told as notices
 from overlay_runtime.paths import EMBEDDED, Paths, find_paths
 
 BLOCK = "#cloud-config\noverlay:\n  secret: sixteen characters\n  vni: {vni}\n"
@@ -87,3 +89,24 @@ def test_stages_and_network_are_kairos_business(host: _Host) -> None:
     host.write("oem/90_custom.yaml", BLOCK.format(vni=1))
     assert host.gather() == (1, "/oem/90_custom.yaml")
     assert not host.paths.volume.exists()
+
+
+_NETWORK = "stylus:\n  site:\n    network: {interfaces: {eth0: {type: dhcp}}}\n"
+
+
+def test_a_network_block_that_nobody_acts_on_is_told(host: _Host) -> None:
+    host.write("oem/90_custom.yaml", BLOCK.format(vni=3) + _NETWORK)
+    assert host.gather() == (3, "/oem/90_custom.yaml")
+    [told] = problems(notices(host.paths.notices))
+    assert told.startswith("/oem/90_custom.yaml:7:14: `stylus.site.network` is not acted on")
+    assert load(host.paths).problems == (), "no reason for the overlay not to start"
+    host.write("oem/90_custom.yaml", BLOCK.format(vni=3))
+    host.gather()
+    assert problems(notices(host.paths.notices)) == []
+
+
+def test_palettes_agent_acts_on_its_network_block(host: _Host) -> None:
+    host.write("oem/90_custom.yaml", BLOCK.format(vni=3) + _NETWORK)
+    (host.path / "opt/spectrocloud").mkdir(parents=True)
+    host.gather()
+    assert problems(notices(host.paths.notices)) == []

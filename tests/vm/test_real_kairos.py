@@ -162,6 +162,13 @@ def _kept(host: Guest, name: str, command: str, limit_s: float = 120.0) -> str:
     return said
 
 
+def _keep_log(host: Guest, name: str) -> None:
+    """What the agent has written as yet, if the guest still answers."""
+    answer = host.shell().try_run("cat /var/log/kairos/agent.log", limit_s=30)
+    if answer.returncode == 0 and answer.stdout:
+        (host.directory / f"{name}-agent.log").write_text(answer.stdout)
+
+
 def _in_state(host: Guest, state: str) -> dict[str, Any] | None:
     status = host.overlay()
     return status if status.get("state") == state else None
@@ -225,7 +232,7 @@ def test_live_by_bios_and_installed_by_itself(story: Story, site: Site, tell: To
     _kept(host, "live-immucore", "cat /run/immucore/*.log")
     story.address = _address(host, site)
     _kept(host, "live-journal", "journalctl --no-pager -b")
-    host.wait_for_power_off(_INSTALL_S)
+    host.wait_for_power_off(_INSTALL_S, lambda: _keep_log(host, "install"))
     tell(f"real Kairos: installed and off after {host.seconds_since_power_on():.0f} s")
     story.done.add("install")
 

@@ -68,16 +68,19 @@ class Guest:
             self._process.wait()
             self._process = None
 
-    def wait_for_power_off(self, limit_s: float) -> None:
-        """Wait until the guest has switched itself off, so that QEMU ended."""
+    def wait_for_power_off(self, limit_s: float, watch: Callable[[], object]) -> None:
+        """Wait until the guest has switched itself off, so that QEMU ended; `watch` is called
+        every 20 seconds until then."""
         assert self._process
         process = self._process
-        wait_until(
-            f"{self.machine.name}: to switch itself off",
-            lambda: process.poll() is not None,
-            limit_s,
-            evidence=self.evidence,
-        )
+
+        def is_off() -> bool:
+            if process.poll() is None:
+                watch()
+            return process.poll() is not None
+
+        what = f"{self.machine.name}: to switch itself off"
+        wait_until(what, is_off, limit_s, poll_s=20, evidence=self.evidence)
         self.power_cut()
 
     def reboot(self, command: str = "systemctl reboot", limit_s: float = BOOT_LIMIT_S) -> Remote:

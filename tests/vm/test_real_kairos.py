@@ -56,6 +56,7 @@ class Story:
     host: Guest
     segment: Segment
     address: str = ""
+    stored: str = ""
     machine_id: str = ""
     done: set[str] = field(default_factory=set)
 
@@ -186,6 +187,29 @@ def _address(host: Guest, site: Site, limit_s: float = 240.0) -> str:
     return address
 
 
+def _stored(host: Guest) -> str:
+    """What the host remembers of its address, with the time at which it was claimed."""
+    return host.run(f"cat {_STATE}/state.json")
+
+
+def _another(site: Site, address: str) -> str:
+    """An address that a host may have."""
+    return next(str(a) for a in site.cidr if site.usable(str(a)) and str(a) != address)
+
+
+def _store(address: str) -> str:
+    """A command that changes the remembered address."""
+    program = (
+        "import dataclasses, ipaddress, sys; sys.path.insert(0, '/usr/lib/edge-overlay'); "
+        "from overlay_runtime.paths import find_paths; "
+        "from overlay_runtime.state import StateStore; "
+        "paths = find_paths(); store = StateStore(paths.state_dir, paths.state_copy); "
+        f"new = ipaddress.ip_address('{address}'); "
+        "store.save(dataclasses.replace(store.load(), address=new))"
+    )
+    return f'python3 -I -c "{program}"'
+
+
 def _mode(host: Guest) -> set[str]:
     """As what immucore says the system was booted."""
     return set(host.run("ls /run/cos").split()) & {
@@ -231,6 +255,7 @@ def test_live_by_bios_and_installed_by_itself(story: Story, site: Site, tell: To
     assert "edge-overlay" in _kept(host, "live-stages", "ls /system/oem")
     _kept(host, "live-immucore", "cat /run/immucore/*.log")
     story.address = _address(host, site)
+    story.stored = _stored(host)
     _kept(host, "live-journal", "journalctl --no-pager -b")
     host.wait_for_power_off(_INSTALL_S, lambda: _keep_log(host, "install"))
     tell(f"real Kairos: installed and off after {host.seconds_since_power_on():.0f} s")
@@ -246,10 +271,19 @@ def test_the_installed_system_keeps_its_address(story: Story, site: Site, tell: 
     tell(f"real Kairos, first boot from disk: SSH {host.seconds_since_power_on():.0f} s")
     assert _mode(host) == {"active_mode"}
     assert _address(host, site) == story.address, "the address of the live system"
+    assert _stored(host) == story.stored, "and when it was claimed: nothing was claimed anew"
     story.machine_id = host.run("cat /etc/machine-id")
     assert host.overlay()["sources"]["overlay"] == "/oem/90_custom.yaml"
     _kept(host, "first-mounts", "findmnt --noheadings --list --output TARGET,SOURCE,FSTYPE,OPTIONS")
     _kept(host, "first-journal", "journalctl --no-pager -b")
+    # What is claimed follows from the host's identity, and would be the same again: from now on it
+    # is another one that only the stored state knows.
+    story.address = _another(site, story.address)
+    host.run(
+        f"systemctl stop edge-overlay && {_store(story.address)} && systemctl start edge-overlay"
+    )
+    assert _address(host, site) == story.address
+    story.stored = _stored(host)
     host.reboot(limit_s=_BOOT_S)
     tell(f"real Kairos, rebooted: SSH {host.seconds_since_power_on():.0f} s")
     assert _address(host, site) == story.address
@@ -303,8 +337,8 @@ def test_a_reset_keeps_the_address(story: Story, site: Site, tell: Told) -> None
 
 
 def test_a_reset_of_oem_drops_the_address(story: Story, site: Site, tell: Told) -> None:
-    """If asked (`reset-oem`), nothing is left: neither user-data nor address. The image's user-data
-    counts then."""
+    """If asked (`reset-oem`), nothing is left: neither user-data nor address. The user-data of the
+    image counts then, and an address is claimed as if for the first time."""
     story.after("reset")
     host = story.host
     host.run("printf 'reset: {reset-oem: true}\\n' > /oem/91_reset.yaml")
@@ -313,8 +347,8 @@ def test_a_reset_of_oem_drops_the_address(story: Story, site: Site, tell: Told) 
         "find /oem -mindepth 1 -not -name lost+found -not -path '/oem/edge-overlay*'"
     )
     assert host.overlay()["sources"]["overlay"] == "/usr/lib/edge-overlay/user-data"
-    _address(host, site)
-    assert "claimed" in _kept(host, "oem-reset-journal", "journalctl --no-pager -b -u edge-overlay")
+    assert _address(host, site) != story.address
+    assert "claiming" in _kept(host, "oem-reset", "journalctl --no-pager -b -u edge-overlay")
 
 
 def _reset(host: Guest, tell: Told) -> None:

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from builder import process
-from builder.errors import BuildError, DroppedError, InputError, MissingFileError
+from builder.errors import DroppedError, InputError, MissingFileError
 from builder.kairos.iso import CONFIG, SQUASHFS
 from builder.kairos.layer import USER_DATA
 from builder.output.checksum import checksummed_file, read_checksum

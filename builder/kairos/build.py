@@ -15,6 +15,7 @@ from builder.kairos import bootfiles, daemon, derived, iso
 from builder.kairos.base import OpenedBase, open_base
 from builder.kairos.layer import EdgeLayer, make_kairos_layer
 from builder.kairos.plan import KairosPlan
+from builder.kairos.python import brought_python, read_pins
 from builder.kairos.tree import TarLayer, Tree
 from builder.progress import Progress
 from builder.workspace import (
@@ -82,13 +83,23 @@ def _base(plan: KairosPlan, work: Path, progress: Progress) -> OpenedBase:
 def _edge(
     plan: KairosPlan, base: OpenedBase, cache: Cache, work: Path, progress: Progress
 ) -> tuple[EdgeLayer, Tree]:
+    python = None if base.facts.python else _bring_python(plan, cache, progress)
     with progress.step("Edge layer (runtime, units, user-data)") as step:
         vendor = vendored_dependencies(cache, plan.log_path)
         step.note = "dependencies from cache" if vendor.was_cached else "dependencies fetched"
         made = vendor.path / "vendor"
-        edge = make_kairos_layer(plan.user_data, made, base.facts, base.tree, work)
+        edge = make_kairos_layer(plan.user_data, made, python, base.facts, base.tree, work)
         top = TarLayer("the edge layer", edge.open_tar, edge.diff_id)
         return edge, base.tree.with_layer(top)
+
+
+def _bring_python(plan: KairosPlan, cache: Cache, progress: Progress) -> Path:
+    """The overlay's own interpreter, for a base without one; the user is told."""
+    title = f"Python {read_pins().version} (the base has none that is new enough)"
+    with progress.step(title) as step:
+        entry = brought_python(cache, plan.mirror, plan.log_path)
+        step.note = "from cache" if entry.was_cached else "fetched"
+        return entry.path / "python"
 
 
 def _outputs(

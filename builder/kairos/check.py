@@ -41,26 +41,19 @@ _GRUBS = (
 )
 """Where the flavours keep shim and GRUB, in the order in which Kairos's ISO builder looks."""
 
-_INSTALL_PYTHON = {
-    "apt-get": ("RUN apt-get update && apt-get install -y python3", r"ubuntu|debian"),
-    "zypper": ("RUN zypper --non-interactive install python311", r"suse|sles|leap|tumbleweed"),
-    "dnf": ("RUN dnf install -y python3.12", r"fedora|rocky|alma|rhel|red.?hat|centos|oracle"),
-    "apk": ("RUN apk add python3", r"alpine"),
-}
-
 
 @dataclass(frozen=True)
 class KairosBase:
     """A base that passed: the paths in it that count, and what its kairos-release says.
 
+    `python` is the interpreter for the runtime, None if the base has none that is new enough.
     `shim` is None if UEFI starts GRUB without Secure Boot, `grub` if the base has none for UEFI.
-    `python` is the interpreter for the runtime.
     """
 
     release: dict[str, str]
     kernel: str
     initrd: str
-    python: str
+    python: str | None
     shim: str | None
     grub: str | None
     warnings: tuple[str, ...]
@@ -102,7 +95,7 @@ def check_base(tree: Tree, name: str, work: Path) -> KairosBase:
         release,
         kernel,
         initrd,
-        _python(tree, release, name),
+        _python(tree),
         shim,
         grub,
         _warnings(tree, shim, grub),
@@ -158,7 +151,7 @@ def _check_systemd(tree: Tree, release: dict[str, str], name: str) -> None:
         )
 
 
-def _python(tree: Tree, release: dict[str, str], name: str) -> str:
+def _python(tree: Tree) -> str | None:
     """The newest interpreter with its whole standard library; /usr/local is masked on a host."""
     found: dict[int, str] = {}
     for binary in tree.names("usr/bin"):
@@ -170,25 +163,11 @@ def _python(tree: Tree, release: dict[str, str], name: str) -> str:
                 found[minor] = f"/usr/bin/{binary}"
     usable = {minor: path for minor, path in found.items() if minor >= OLDEST_PYTHON}
     if not usable:
-        there = ", ".join(f"3.{minor}" for minor in sorted(found)) or "none"
-        raise UnfitBaseError(
-            f"{name} has no Python 3.{OLDEST_PYTHON} or newer with its standard library "
-            f"(found: {there}), and the overlay's runtime needs it",
-            _how_to_install(release),
-        )
+        return None
     usual = tree.resolve("usr/bin/python3")
     if usual and f"/{usual}" in usable.values():
         return "/usr/bin/python3"
     return usable[max(usable)]
-
-
-def _how_to_install(release: dict[str, str]) -> str:
-    words = f"{release.get('KAIROS_FLAVOR', '')} {release.get('KAIROS_FAMILY', '')}".lower()
-    lines = [line for line, pattern in _INSTALL_PYTHON.values() if re.search(pattern, words)]
-    lines = lines or [line for line, _pattern in _INSTALL_PYTHON.values()]
-    return "add it in the Dockerfile that makes the base, before kairos-init: " + "   or   ".join(
-        lines
-    )
 
 
 def _boot_chain(tree: Tree) -> tuple[str | None, str | None]:

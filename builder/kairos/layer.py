@@ -17,6 +17,8 @@ from builder import __version__
 from builder.bake.layer import RUNTIME_HOME, copy_runtime, set_modes
 from builder.cache import file_digest
 from builder.kairos.check import KairosBase
+from builder.kairos.python import COMMAND as COMMAND_OF_PYTHON
+from builder.kairos.python import HOME as PYTHON_HOME
 from builder.kairos.tree import Tree
 from builder.templates import TEMPLATES, render_tree
 
@@ -44,20 +46,32 @@ class EdgeLayer:
 
 
 def make_kairos_layer(
-    user_data: str | None, vendor: Path, base: KairosBase, below: Tree, work: Path
+    user_data: str | None,
+    vendor: Path,
+    python: Path | None,
+    base: KairosBase,
+    below: Tree,
+    work: Path,
 ) -> EdgeLayer:
-    """Make the layer in `work`, for a base whose file system is `below`.
+    """Make the layer in `work`, for a base whose file system is `below`; `python` is a tree to
+    bring (`builder.kairos.python`) where the base has none.
 
     Files have owner root, explicit modes and the base's time. Only directories that the base
     hasn't got are in it: its own keep their modes.
     """
     about = {"kairos": base.release}
-    tree = fill_tree(work / "edge", user_data, vendor, about, base.python)
+    interpreter = base.python or COMMAND_OF_PYTHON
+    tree = fill_tree(work / "edge", user_data, vendor, about, interpreter, python)
     return pack(tree, work, base.time, lambda folder: below.resolve(folder) is None)
 
 
 def fill_tree(
-    tree: Path, user_data: str | None, vendor: Path, about: dict[str, Any], python: str
+    tree: Path,
+    user_data: str | None,
+    vendor: Path,
+    about: dict[str, Any],
+    interpreter: str,
+    python: Path | None = None,
 ) -> Path:
     """Lay all files of the layer out in `tree`, which is made; `about` becomes `image.json`."""
     tree.mkdir()
@@ -65,9 +79,11 @@ def fill_tree(
     home = tree / RUNTIME_HOME
     copy_runtime(home / "overlay_runtime")
     shutil.copytree(vendor, home / "vendor")
+    if python is not None:
+        shutil.copytree(python, tree / PYTHON_HOME, symlinks=True)
     record = {"edge-build": __version__, **about}
     (home / "image.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    _set_interpreter(tree / COMMAND, python)
+    _set_interpreter(tree / COMMAND, interpreter)
     set_modes(tree)
     if user_data is not None:
         embedded = tree / USER_DATA

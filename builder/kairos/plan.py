@@ -14,16 +14,20 @@ from builder.output.iso_template import IsoOptions
 from builder.plan import ImagePlan, read_user_data, with_version
 from overlay_runtime.config.kairos import ignored_network
 
+_OF_THIS_BASE = ("base.image", "base.mirror")
+
 
 @dataclass(frozen=True, kw_only=True)
 class KairosPlan(ImagePlan):
     """One `edge-build image --base …`, all decisions made.
 
+    `mirror` is where a Python comes from that the base lacks.
     `load` and `push`: into the Docker daemon, and from there to the registry that `tag` names.
     """
 
     base: BaseReference
     push: bool
+    mirror: str
 
 
 def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: str) -> KairosPlan:
@@ -31,7 +35,9 @@ def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: st
 
     Raises InputError or MissingFileError.
     """
-    only_debian = sorted(key for key in given if key.startswith("base.") and key != "base.image")
+    only_debian = sorted(
+        key for key in given if key.startswith("base.") and key not in _OF_THIS_BASE
+    )
     if only_debian:
         raise InputError(
             f"{', '.join(only_debian)} is for the Debian base, and --base names a Kairos image",
@@ -47,6 +53,7 @@ def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: st
     formats = tuple(dict.fromkeys([*settings["formats"], *(["oci"] if load or push else [])]))
     return KairosPlan(
         base=parse_base(settings["base.image"]),
+        mirror=settings["base.mirror"],
         user_data=text,
         formats=formats,
         output=Path(settings["output"]).resolve(),

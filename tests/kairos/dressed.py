@@ -11,7 +11,9 @@ from pathlib import Path
 
 from builder.bake.vendor import vendored_dependencies
 from builder.cache import Cache, default_cache_dir
+from builder.config import KEYS
 from builder.kairos.layer import fill_tree
+from builder.kairos.python import COMMAND, brought_python
 from tests.host.lab import Machine
 from tests.vm.harness.waiting import wait_until
 
@@ -21,14 +23,22 @@ _FOR_CONTAINERS = "usr/lib/systemd/network/05-edge-container.network"
 EMBEDDED = "/usr/lib/edge-overlay/user-data"
 
 
-def dress(host: Machine, user_data: str, flavor: str) -> None:
-    """Put the layer and Kairos's marks into a host; it counts from its next boot on."""
+def dress(host: Machine, user_data: str, flavor: str, *, bring_python: bool = False) -> None:
+    """Put the layer and Kairos's marks into a host; it counts from its next boot on.
+
+    `bring_python`: as for a base that has none.
+    """
     with tempfile.TemporaryDirectory(prefix="edge-test-dress-") as directory:
         work = Path(directory)
-        vendor = vendored_dependencies(Cache(Path(default_cache_dir())), work / "log")
+        vendor = vendored_dependencies(_cache(), work / "log")
         about = {"kairos": {"KAIROS_FLAVOR": flavor}}
         made = vendor.path / "vendor"
-        tree = fill_tree(work / "edge", user_data, made, about, "/usr/bin/python3")
+        interpreter, brought = "/usr/bin/python3", None
+        if bring_python:
+            mirror = str(KEYS["base.mirror"].default)
+            interpreter = COMMAND
+            brought = brought_python(_cache(), mirror, work / "log").path / "python"
+        tree = fill_tree(work / "edge", user_data, made, about, interpreter, brought)
         (tree / _FOR_CONTAINERS).unlink()
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -36,6 +46,10 @@ def dress(host: Machine, user_data: str, flavor: str) -> None:
                 tar.add(path, path.name)
     assert host.container.put_archive("/", packed.getvalue())
     host.write("/etc/kairos-release", f"KAIROS_FLAVOR={flavor}\nKAIROS_VERSION=v0\n")
+
+
+def _cache() -> Cache:
+    return Cache(Path(default_cache_dir()))
 
 
 def boot_as(host: Machine, mode: str) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from builder.kairos.python import read_pins
 from tests.image.conftest import Outcome, edge_build
 from tests.kairos import images
 from tests.kairos.conftest import NOBODY, Miniature, as_nobody
@@ -126,8 +127,8 @@ def test_immucore_is_found_however_the_initrd_is_packed(
     ).stdout
     initrd = root.path / "boot/initrd"
     initrd.write_bytes(early + b"\0" * 512 + initrd.read_bytes())
-    shutil.rmtree(root.path / "usr/lib/python3.13")
-    assert "has no Python 3.11 or newer" in refused(root, user_data)
+    (root.path / "usr/lib/systemd/systemd").unlink()
+    assert "has no systemd" in refused(root, user_data)
 
 
 def test_an_initrd_that_is_none(root: Root, user_data: Path) -> None:
@@ -148,23 +149,24 @@ def test_another_architecture(root: Root, user_data: Path, tmp_path: Path) -> No
     assert "is not for linux/amd64: it holds linux/arm64" in outcome.err
 
 
-@pytest.mark.parametrize(
-    ("flavor", "fix"),
-    [
-        ("opensuse-leap", "zypper --non-interactive install python311"),
-        ("rockylinux", "dnf install -y python3.12"),
-        ("ubuntu", "apt-get install -y python3"),
-        ("alpine", "apk add python3"),
-    ],
-)
-def test_no_python_that_is_new_enough(root: Root, user_data: Path, flavor: str, fix: str) -> None:
+def test_a_python_to_bring_that_can_not_be_had(root: Root, user_data: Path, tmp_path: Path) -> None:
+    """A mirror that has nothing, or something else under that name; nor does a proxy let us out."""
     shutil.rmtree(root.path / "usr/lib/python3.13")
-    (root.path / "usr/bin/python3.13").unlink()
-    root.python(9)
-    root.release(flavor=flavor)
-    said = refused(root, user_data)
-    assert "has no Python 3.11 or newer with its standard library (found: 3.9)" in said
-    assert fix in said
+    wrong = tmp_path / "mirror" / read_pins().packages[0].file
+    wrong.parent.mkdir(parents=True)
+    wrong.write_bytes(b"another package")
+    output = tmp_path / "out"
+    words: list[str | Path] = ["image", "--user-data", user_data, "--output", output]
+    words += ["--base", f"dir:{root.path}", "--format", "oci", "--cache-dir", tmp_path / "cache"]
+    words += ["--mirror", f"file://{tmp_path}/mirror"]
+    env = {"https_proxy": "http://127.0.0.1:9"}
+    outcome = edge_build(*words, env=env)
+    said = " ".join(outcome.err.split())
+    assert outcome.status == 69, said
+    assert "not the package that was pinned" in said
+    assert "snapshot.debian.org" in said
+    assert "or add Python 3.11 or newer to the base" in said
+    nothing_left(output)
 
 
 def test_no_systemd(root: Root, user_data: Path) -> None:
@@ -351,9 +353,28 @@ def _pull_and_push(
     outcome = edge_build(*words, "--format", "oci", "--tag", made, env={"DOCKER_CONFIG": config})
     assert outcome.status == 0, outcome.err
     assert f"Pushing {made}: done" in outcome.err and "pulled" in outcome.err
+    _always_pulled(daemon, base, user_data, output, config)
     daemon.images.remove(made, force=True)
     again = daemon.images.pull(made, auth_config=account)
     assert again.id is not None and again.id.removeprefix("sha256:") in outcome.err
+
+
+def _always_pulled(
+    daemon: docker.DockerClient, base: str, user_data: Path, output: Path, config: str
+) -> None:
+    """`docker:REF` is the registry's image, whatever the daemon has by that name."""
+    theirs = daemon.images.get(base)
+    stale = daemon.api.import_image_from_data(b"\0" * 1024, repository=base.rpartition(":")[0],
+                                              tag=base.rpartition(":")[2])  # fmt: skip
+    assert "sha256" in stale and daemon.images.get(base).id != theirs.id
+    outcome = build(f"docker-daemon:{base}", user_data, output, DOCKER_CONFIG=config)
+    assert outcome.status == 65, "never pulled: what the daemon has is no Kairos image"
+    words: list[str | Path] = ["image", "--user-data", user_data, "--base", f"docker:{base}"]
+    words += ["--format", "oci", "--output", output]
+    done = edge_build(*words, env={"DOCKER_CONFIG": config})
+    assert done.status == 0, done.err
+    assert "pulled" in done.err
+    assert daemon.images.get(base).id == theirs.id
 
 
 def _login(directory: Path, host: str, words: str | None) -> str:

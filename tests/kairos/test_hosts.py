@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import docker
 import pytest
 
+from builder.kairos.python import HOME
 from tests.host.base import base_image
 from tests.host.lab import Machine, Site, machine, site
 from tests.host.managers import MANAGERS
@@ -37,13 +38,21 @@ class Lab:
     where: Site
     stack: ExitStack
 
-    def host(self, manager: str, user_data: str, flavor: str, mode: str = "active_mode") -> Machine:
+    def host(
+        self,
+        manager: str,
+        user_data: str,
+        flavor: str,
+        mode: str = "active_mode",
+        *,
+        bring_python: bool = False,
+    ) -> Machine:
         """A host with this manager in charge of DHCP, booted."""
         image = base_image(self.client, "trixie")
         made = self.stack.enter_context(machine(self.client, image, self.where, next(_numbers)))
         found = next(m for m in MANAGERS if str(m) == f"{manager}-dhcp")
         found.set_up(made)
-        dress(made, user_data, flavor)
+        dress(made, user_data, flavor, bring_python=bring_python)
         boot_as(made, mode)
         return made
 
@@ -126,6 +135,22 @@ def test_networkmanager_alone(lab: Lab) -> None:
     assert _managed(host) == {"eth0"}
     wait_until("the peer to know", lambda: "10.77.0.151" in peer.run("edge-overlay peers"), 30,
                evidence=peer.evidence)  # fmt: skip
+
+
+def test_a_base_without_python(lab: Lab) -> None:
+    """The agent's sandbox holds for the Python that was brought, too."""
+    host = lab.host("netplan-networkd", BLOCK, "opensuse-leap", bring_python=True)
+    host.run("rm -r /usr/bin/python3* /usr/lib/python3*")
+    host.reboot()
+    address = wait_for_overlay(host)
+    assert f" {address}/24 " in host.run("ip -o -4 address show dev scbr-100")
+    assert host.run("systemctl --failed --no-legend --plain") == ""
+    assert _problems(host) == []
+    pid = host.run("systemctl show --value --property MainPID edge-overlay").strip()
+    assert f"/{HOME}/" in host.run(f"readlink /proc/{pid}/exe")
+    assert host.run("systemctl show --value --property NRestarts edge-overlay").strip() == "0"
+    host.run("systemctl stop edge-overlay && systemctl start edge-overlay")
+    assert wait_for_overlay(host) == address
 
 
 @dataclass(frozen=True)

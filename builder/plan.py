@@ -87,11 +87,13 @@ def make_plan(settings: dict[str, Any], cache_dir: str, archive_max_age_s: float
     )
 
 
-def read_user_data(settings: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+def read_user_data(
+    settings: Mapping[str, Any], *, kairos: bool = False
+) -> tuple[str | None, tuple[str, ...]]:
     """The user-data to embed, None without a file, and what the user should know about it."""
     if settings["user-data"] is not None:
         path = Path(settings["user-data"])
-        embedded = load_user_data(path, settings["cidr"], settings["hostname"])
+        embedded = load_user_data(path, settings["cidr"], settings["hostname"], kairos=kairos)
         return embedded.text, embedded.warnings
     if settings["cidr"] is not None or settings["hostname"] is not None:
         raise InputError("--cidr and --hostname need a user-data file", "add --user-data FILE")

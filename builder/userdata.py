@@ -11,10 +11,12 @@ from ruamel.yaml.error import YAMLError
 
 from builder.config import read_text
 from builder.errors import InputError
+from overlay_runtime.userdata import rules
 from overlay_runtime.userdata.check import findings
 from overlay_runtime.userdata.finding import Finding, Severity
 
 _OVERLAY = "overlay"
+_FOR_KAIROS = (rules.KAIROS_ONLY, rules.KAIROS_ONLY_STEP)
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,17 @@ class EmbeddedUserData:
     warnings: tuple[str, ...]
 
 
-def load_user_data(path: Path, cidr: str | None, hostname: str | None) -> EmbeddedUserData:
+def load_user_data(
+    path: Path, cidr: str | None, hostname: str | None, *, kairos: bool = False
+) -> EmbeddedUserData:
     """Read and check `path`, then set what flags say.
 
-    Without flags the text is embedded byte by byte as it is. Raises MissingFileError, or
-    InputError with every problem as `file:line:column: …`.
+    Without flags the text is embedded byte by byte as it is. For a `kairos` image nothing is said
+    of keys that Kairos alone acts on. Raises MissingFileError, or InputError with every problem as
+    `file:line:column: …`.
     """
     text = read_text(path, "the user-data file")
-    found = findings(text, str(path))
+    found = [one for one in findings(text, str(path)) if not (kairos and one.rule in _FOR_KAIROS)]
     _refuse(found, f"{path} can't be used")
     if cidr is not None or hostname is not None:
         text = _with_flags(text, cidr, hostname)

@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from builder import process
-from builder.errors import BuildError, DroppedError, InputError, MissingFileError
+from builder.errors import DroppedError, InputError, MissingFileError
 from builder.kairos.iso import CONFIG, SQUASHFS
 from builder.kairos.layer import USER_DATA
 from builder.output.checksum import checksummed_file, read_checksum
@@ -133,7 +133,7 @@ def _replace_layer(source: Iso, user_data: bytes, image: Path, work: Path, log: 
     make_squashfs(tree, layer, log, owned_by_root=True, all_times=epoch)
     content = layer.read_bytes()
     if len(content) > slot.size:
-        raise BuildError(
+        raise InputError(
             f"the edge layer with this user-data takes {len(content)} bytes, and its place in "
             f"{source.path} has {slot.size}",
             "build the ISO with this user-data instead: edge-build image --user-data FILE",

@@ -72,7 +72,7 @@ def kairos_extension(
     if user_data is None:
         progress.warn("no --user-data: the hosts take it from a `cidata` volume or from /oem")
     else:
-        embedded = load_user_data(user_data, None, None)
+        embedded = load_user_data(user_data, None, None, kairos=True)
         text = embedded.text
         for warning in embedded.warnings:
             progress.warn(warning)

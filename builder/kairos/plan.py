@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.errors import InputError
+from builder.kairos.admins import refusal
 from builder.kairos.reference import BaseReference, parse_base
 from builder.output.iso_template import IsoOptions
 from builder.plan import ImagePlan, read_user_data, with_version
@@ -42,11 +43,12 @@ def make_kairos_plan(settings: Mapping[str, Any], given: set[str], cache_dir: st
             f"{', '.join(only_debian)} is for the Debian base, and --base names a Kairos image",
             "leave out one or the other; packages of a Kairos image are its Dockerfile's business",
         )
-    text, warnings = read_user_data(settings)
+    text, warnings = read_user_data(settings, kairos=True)
     if text is None:
         warnings = ("no --user-data: the hosts take it from a `cidata` volume or from /oem",)
-    elif ignored := ignored_network(text.encode(), str(settings["user-data"])):
-        warnings = (*warnings, ignored)
+    else:
+        said = (ignored_network(text.encode(), str(settings["user-data"])), refusal(text))
+        warnings = (*warnings, *[one for one in said if one])
     load, push = settings["oci.load"], settings["oci.push"]
     formats = tuple(dict.fromkeys([*settings["formats"], *(["oci"] if load or push else [])]))
     return KairosPlan(

@@ -18,6 +18,7 @@ UNQUOTED = Rule("unquoted", _W, "A number or true/false where cloud-init expects
 VALUE = Rule("value", _E, "A value that can't be used.")
 NOT_ACTED_ON = Rule("not-acted-on", _N, "A key for another program: nothing happens with the "
                     "Debian base.")  # fmt: skip
+KAIROS_ONLY = Rule("kairos-only", _N, "A key that is acted on by Kairos images alone.")
 OVERLAY = Rule("overlay", _E, "Something in the `overlay:` block.")
 NO_OVERLAY = Rule("no-overlay", _W, "No `overlay:` block: the hosts bring up no overlay.")
 EXAMPLE_SECRET = Rule("example-secret", _W, "A secret that everybody knows.")

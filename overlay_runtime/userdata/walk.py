@@ -200,7 +200,8 @@ def _block(value: Value, kind: Block, place: _Place) -> Iterator[Finding]:
         yield from _check(entry.value, key.kind, below)
     for by, keys in others.items():
         names = ", ".join(f"`{place.key(name).path}`" for name, _ in keys)
-        yield Finding(rules.NOT_ACTED_ON, keys[0][1].key,
+        rule = rules.KAIROS_ONLY if by in (By.KAIROS, By.LATER) else rules.NOT_ACTED_ON
+        yield Finding(rule, keys[0][1].key,
                       f"{names}: known, and of use to {by.value}")  # fmt: skip
 
 

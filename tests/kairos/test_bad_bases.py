@@ -353,9 +353,28 @@ def _pull_and_push(
     outcome = edge_build(*words, "--format", "oci", "--tag", made, env={"DOCKER_CONFIG": config})
     assert outcome.status == 0, outcome.err
     assert f"Pushing {made}: done" in outcome.err and "pulled" in outcome.err
+    _always_pulled(daemon, base, user_data, output, config)
     daemon.images.remove(made, force=True)
     again = daemon.images.pull(made, auth_config=account)
     assert again.id is not None and again.id.removeprefix("sha256:") in outcome.err
+
+
+def _always_pulled(
+    daemon: docker.DockerClient, base: str, user_data: Path, output: Path, config: str
+) -> None:
+    """`docker:REF` is the registry's image, whatever the daemon has by that name."""
+    theirs = daemon.images.get(base)
+    stale = daemon.api.import_image_from_data(b"\0" * 1024, repository=base.rpartition(":")[0],
+                                              tag=base.rpartition(":")[2])  # fmt: skip
+    assert "sha256" in stale and daemon.images.get(base).id != theirs.id
+    outcome = build(f"docker-daemon:{base}", user_data, output, DOCKER_CONFIG=config)
+    assert outcome.status == 65, "never pulled: what the daemon has is no Kairos image"
+    words: list[str | Path] = ["image", "--user-data", user_data, "--base", f"docker:{base}"]
+    words += ["--format", "oci", "--output", output]
+    done = edge_build(*words, env={"DOCKER_CONFIG": config})
+    assert done.status == 0, done.err
+    assert "pulled" in done.err
+    assert daemon.images.get(base).id == theirs.id
 
 
 def _login(directory: Path, host: str, words: str | None) -> str:

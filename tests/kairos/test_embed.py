@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from builder.output.structure import digest_of, read_extents, read_structure
 from tests.image.conftest import edge_build
 from tests.kairos.conftest import NOBODY, Built, as_nobody
+from tests.site import REPOSITORY
 
 pytestmark = [pytest.mark.kairos, pytest.mark.timeout(600)]
 
@@ -138,6 +142,46 @@ def test_an_iso_of_the_debian_base(
     otherwise_equal(debian_iso, copy, "live/20-edge.squashfs")
     assert edge_build("embed", user_data, copy).status == 0
     assert copy.read_bytes() == debian_iso.read_bytes(), "back again: the very same bytes"
+
+
+_SMALL_SLOT = (
+    "from builder.output import iso_template; iso_template.SLOT_BYTES = 1; "
+    "from builder.cli import main; main()"
+)
+"""The edge layer gets just the next power of two: nothing more is left than that leaves."""
+
+
+def test_more_than_the_debian_iso_has_room_for(user_data: Path, place: Path) -> None:
+    """What doesn't fit is told with the way that works; the ISO is as it was, nothing is left."""
+    output = place / "narrow"
+    words = ["image", "--user-data", str(user_data), "--output", str(output)]
+    made = subprocess.run(
+        [sys.executable, "-c", _SMALL_SLOT, *words], timeout=600, check=False, cwd=REPOSITORY
+    )
+    assert made.returncode == 0
+    iso, big = output / "edge-installer.iso", place / "big.yaml"
+    room = read_extents(iso)["live/20-edge.squashfs"][0].size
+    for size, longest, told in (
+        (room, 1 << 20, rf"takes \d+ bytes, and its place in {iso} has {room}\..*edge-build image"),
+        (1 << 20, 2 << 20, f"{big} is longer than 1048576 bytes"),
+    ):
+        # Of six bits a character nothing is packed better than by a quarter.
+        text = base64.b64encode(os.urandom(size)).decode()
+        lines = "".join(f"# {text[at : at + 100]}\n" for at in range(0, len(text), 100))
+        big.write_text((OTHER + lines)[:longest])
+        before, beside = hashlib.sha256(iso.read_bytes()).digest(), _but_locks(output)
+        for further in ((), ("--output", output / "copy.iso")):
+            outcome = edge_build("embed", big, iso, *further)
+            said = " ".join(outcome.err.split())
+            assert outcome.status == 65, said
+            assert re.search(told, said), said
+        assert hashlib.sha256(iso.read_bytes()).digest() == before
+        assert _but_locks(output) == beside
+    shutil.rmtree(output)
+
+
+def _but_locks(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
 def test_without_being_root(built: Built, debian_iso: Path, other: Path, place: Path) -> None:

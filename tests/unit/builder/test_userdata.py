@@ -102,6 +102,13 @@ def test_warnings(good: Path) -> None:
     assert not any(EXAMPLE_SECRET in w for w in warnings)
 
 
+def test_nothing_is_said_of_kairos_keys_for_a_kairos_image(good: Path) -> None:
+    good.write_text(GOOD + "install: {auto: true}\nstages: {boot: [{layout: {device: {}}}]}\n")
+    assert any("`install`" in w for w in load_user_data(good, None, None).warnings)
+    said = load_user_data(good, None, None, kairos=True).warnings
+    assert not [w for w in said if "`install`" in w or "`layout`" in w], said
+
+
 def test_no_overlay_block_is_said(tmp_path: Path) -> None:
     path = tmp_path / "u.yaml"
     path.write_text("#cloud-config\nusers: []\n")

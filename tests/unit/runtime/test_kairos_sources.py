@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from overlay_runtime.cli import main
 from overlay_runtime.config.load import load
 from overlay_runtime.config.sources import gather
 from overlay_runtime.errors import ConfigError
@@ -110,3 +111,18 @@ def test_palettes_agent_acts_on_its_network_block(host: _Host) -> None:
     (host.path / "opt/spectrocloud").mkdir(parents=True)
     host.gather()
     assert problems(notices(host.paths.notices)) == []
+
+
+def test_stages_and_cloud_inits_keys_are_left_to_kairos(
+    host: _Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a real host the attempt failed at every boot: /var/lib/cloud is read-only for the unit."""
+    host.write("oem/90_custom.yaml", BLOCK.format(vni=3) + "users: [{name: edge}]\n")
+    host.write("oem/91_broken.yaml", "a: [\n")
+    words = ["gather", "--root", str(host.path)]
+    assert main(words) == 0
+    assert not caplog.records
+    assert not (host.path / "var/lib/cloud").exists()
+    assert not host.paths.stages.exists()
+    assert "stages" not in [notice.subject for notice in notices(host.paths.notices)]
+    assert load(host.paths).origin == "/oem/90_custom.yaml"

@@ -16,7 +16,7 @@ HEAD = "#cloud-config\noverlay:\n  secret: sixteen characters\n"
 NICS = HEAD + "stylus:\n  site:\n    network:\n      nameserver: 192.0.2.53\n      interfaces:\n"
 STEPS = HEAD + "stages:\n  initramfs:\n"
 LATE = HEAD + "stages:\n  network:\n"
-QUIET = ("not-acted-on",)
+QUIET = ("not-acted-on", "kairos-only")
 
 
 def found(text: str) -> list[str]:

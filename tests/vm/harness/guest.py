@@ -68,6 +68,36 @@ class Guest:
             self._process.wait()
             self._process = None
 
+    def wait_for_power_off(self, limit_s: float, watch: Callable[[], object]) -> None:
+        """Wait until the guest has switched itself off, so that QEMU ended; `watch` is called
+        every 20 seconds until then."""
+        assert self._process
+        process = self._process
+
+        def is_off() -> bool:
+            if process.poll() is None:
+                watch()
+            return process.poll() is not None
+
+        what = f"{self.machine.name}: to switch itself off"
+        wait_until(what, is_off, limit_s, poll_s=20, evidence=self.evidence)
+        self.power_cut()
+
+    def reboot(self, command: str = "systemctl reboot", limit_s: float = BOOT_LIMIT_S) -> Remote:
+        """Have it reboot by this shell command, and wait for the shell of the boot after that."""
+        which = "cat /proc/sys/kernel/random/boot_id"
+        before = self.run(which)
+        self.shell().try_run(command, limit_s=20)
+        self._hang_up()
+
+        def anew() -> Remote | None:
+            shell = self._answering_shell()
+            answer = shell.try_run(which, limit_s=20) if shell else None
+            return shell if answer and answer.returncode == 0 and answer.stdout != before else None
+
+        self._powered_at = time.monotonic()
+        return self.wait_until("SSH after a reboot", anew, limit_s)
+
     def set_cable(self, plugged: bool, number: int = 0) -> None:
         """Take the carrier of one of the guest's NICs away, or give it back."""
         assert self._qmp

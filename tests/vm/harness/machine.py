@@ -25,11 +25,12 @@ VARIABLES = {"uefi": "OVMF_VARS_4M.fd", "secure-boot": "OVMF_VARS_4M.ms.fd"}
 class Machine:
     """The hardware of one guest; `volumes` are further disks, an `.iso` among them a CD.
 
+    `iso` is booted first, if there is one, and else `disk`, a raw image that the guest writes to.
     `address`: where it is to be reached if its user-data gives it a static address.
     """
 
     name: str
-    iso: Path
+    iso: Path | None
     firmware: Firmware = "bios"
     medium: Medium = "cd"
     nic: NicModel = "virtio-net-pci"
@@ -37,9 +38,13 @@ class Machine:
     address: IPv4Address | None = None
     volumes: tuple[Path, ...] = ()
     memory_mib: int = 1536
+    cpus: int = 1
+    disk: Path | None = None
     root_key: Path | None = None
     """Public key that may log in as root, given as a credential (systemd.system-credentials(7)) to
     images whose users come from elsewhere."""
+    credentials: tuple[tuple[str, str], ...] = ()
+    """Further credentials: names and texts."""
 
     @property
     def uuid(self) -> str:
@@ -76,7 +81,7 @@ class Machine:
         """QEMU's command line, with a tap device for each NIC. Software emulation: CI's /dev/kvm
         exists and does not work."""
         words = ["qemu-system-x86_64", "-name", self.name, "-uuid", self.uuid]
-        words += ["-accel", "tcg,thread=multi,tb-size=256", "-smp", "1"]
+        words += ["-accel", "tcg,thread=multi,tb-size=256", "-smp", str(self.cpus)]
         words += ["-m", str(self.memory_mib), "-nodefaults", "-no-user-config", "-display", "none"]
         words += ["-vga", "std", "-rtc", "base=utc", "-device", "virtio-rng-pci"]
         words += ["-serial", f"file:{console}"]
@@ -85,11 +90,14 @@ class Machine:
             end = f"{number or ''}"
             words += ["-netdev", f"tap,id=cable{end},ifname={taps[number]},script=no,downscript=no"]
             words += ["-device", f"{model},netdev=cable{end},id=nic{end},mac={self.macs[number]}"]
+        credentials = dict(self.credentials)
         if self.root_key:
-            key = base64.b64encode(self.root_key.read_bytes()).decode()
-            name = "io.systemd.credential.binary:ssh.authorized_keys.root"
-            words += ["-smbios", f"type=11,value={name}={key}"]
-        return words + self._firmware(directory) + self._boot_medium() + self._volumes()
+            credentials["ssh.authorized_keys.root"] = self.root_key.read_text()
+        for name, text in credentials.items():
+            value = base64.b64encode(text.encode()).decode()
+            words += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={value}"]
+        words += self._firmware(directory) + self._boot_medium()
+        return words + self._disk() + self._volumes()
 
     def _firmware(self, directory: Path) -> list[str]:
         store = self.variables(directory)
@@ -104,11 +112,21 @@ class Machine:
         return [*words, "-drive", f"if=pflash,format=raw,unit=1,file={store}"]
 
     def _boot_medium(self) -> list[str]:
+        if self.iso is None:
+            return []
         words = ["-drive", f"if=none,id=iso,format=raw,readonly=on,file={self.iso}"]
         if self.medium == "cd":
             return [*words, "-device", "ide-cd,drive=iso,bus=ide.0,bootindex=0"]
         words += ["-device", "qemu-xhci,id=usb"]
         return [*words, "-device", "usb-storage,bus=usb.0,drive=iso,removable=on,bootindex=0"]
+
+    def _disk(self) -> list[str]:
+        """What is lost of it in a power cut is of no interest here: no write waits for the host's
+        disk."""
+        if self.disk is None:
+            return []
+        words = ["-drive", f"if=none,id=disk,format=raw,cache=unsafe,file={self.disk}"]
+        return [*words, "-device", "virtio-blk-pci,drive=disk,bootindex=1"]
 
     def _volumes(self) -> list[str]:
         words: list[str] = []

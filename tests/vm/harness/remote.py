@@ -12,6 +12,7 @@ from tests.vm.harness.segment import Segment
 
 _OPTIONS = {
     "BatchMode": "yes",
+    "IdentitiesOnly": "yes",
     "StrictHostKeyChecking": "no",
     "UserKnownHostsFile": "/dev/null",
     "LogLevel": "ERROR",

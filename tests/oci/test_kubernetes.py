@@ -159,7 +159,8 @@ def test_without_an_overlay_nothing_changes(edge: Host, how: str) -> None:
         edge.run("systemctl restart edge-overlay-gather edge-overlay")
     edge.run("timeout 20 systemctl start k3s")
     assert heard(edge) == {"command": "server"}
-    assert edge.try_run("ls /etc/rancher/k3s")[0] != 0, "nothing of ours lies there"
+    found = edge.try_run("find /etc/rancher /etc/kubernetes /var/lib/rancher -name '*edge*'")[1]
+    assert "edge-overlay" not in found, "nothing of ours lies there"
 
 
 def test_who_deletes_it_gets_it_back_and_k3s_is_not_restarted(edge: Host) -> None:

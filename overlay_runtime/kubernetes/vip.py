@@ -55,8 +55,8 @@ def plan(
         return [], found, ["kube-vip: kubeadm takes no DaemonSet from a file: `edge-overlay "
                            "kubernetes daemonset | kubectl apply -f -`"]  # fmt: skip
     if name == KUBEADM and not (controls(root) or cluster.role == INIT):
-        # `kubeadm join` refuses to start when there is something in the directory (preflight,
-        # DirAvailable).
+        # Older versions of `kubeadm join` refuse to start when something is in the directory
+        # (preflight, DirAvailable); and there is no kubeconfig for it before.
         return [], found, ["kube-vip: written when this host has joined as a control plane"]
     text = manifest(root, cluster, name, overlay, port)
     return [File(str(place.with_name(NAME)), text, (

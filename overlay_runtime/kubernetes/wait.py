@@ -60,14 +60,21 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
     """Return what is waited for, or the end of it."""
     try:
         facts = gather(paths)
-        reason = free(paths.root, facts, name, unit, records.load(paths))
+        record = records.load(paths)
+        reason = free(paths.root, facts, name, unit, record)
         if reason is not None:
             if reason:
                 say(reason)
+            elif record.files:  # of an overlay that is no more
+                apply(paths, facts=facts, running=lambda _plan, _paths: Running())
             return "", GO
         overlay = overlay_of(facts.status)
-        if not (facts.up and overlay and has_address(overlay.address)):
+        if not facts.up or overlay is None:
             return facts.why_not(), None
+        if not has_address(overlay.address):
+            return f"{overlay.address} is not on {overlay.interface}", None
+        if facts.fault and not set_up(paths.root, name):
+            return facts.fault, None
         outcome = apply(paths, unit, facts=facts, running=lambda _plan, _paths: Running())
         return _outcome(outcome, say)
     except Exception as error:  # noqa: BLE001 # a fault of ours is no reason to keep a cluster down

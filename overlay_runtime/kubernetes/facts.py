@@ -11,7 +11,6 @@ from overlay_runtime.address import IPNetwork
 from overlay_runtime.config.cluster import Cluster
 from overlay_runtime.config.document import Value, read_document
 from overlay_runtime.config.kairos import files, is_kairos
-from overlay_runtime.config.keys import OverlayConfig
 from overlay_runtime.config.load import load, read_text
 from overlay_runtime.errors import ConfigError
 from overlay_runtime.paths import Paths
@@ -27,7 +26,6 @@ class Facts:
 
     has_block: bool
     cluster: Cluster = field(default_factory=Cluster)
-    config: OverlayConfig | None = None
     cidr: IPNetwork | None = None
     fault: str = ""
     status: dict[str, Any] | None = None
@@ -64,9 +62,7 @@ def gather(paths: Paths) -> Facts:
         fault = "; ".join(loaded.problems)
         return Facts(False, fault=fault, status=status, last=found, kairos=kairos)
     config = loaded.config
-    return Facts(
-        True, config.kubernetes, config, config.cidr, status=status, last=found, kairos=kairos
-    )
+    return Facts(True, config.kubernetes, config.cidr, status=status, last=found, kairos=kairos)
 
 
 def _kairos(paths: Paths) -> dict[str, Any]:

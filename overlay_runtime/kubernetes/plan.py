@@ -8,8 +8,7 @@ from typing import Any
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, NONE, RKE2, Cluster
-from overlay_runtime.config.keys import OverlayConfig
-from overlay_runtime.kubernetes import kubeadm, rancher, rke2_cni, vip
+from overlay_runtime.kubernetes import kubeadm, rancher, vip
 from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts
 from overlay_runtime.kubernetes.model import (
@@ -34,7 +33,7 @@ def make_plan(root: Path, facts: Facts, record: Record, starting: str | None = N
     plan.withheld, plan.leave = _withheld(root, facts, plan, record)
     if overlay is None or detected.distribution is None or cluster.distribution == NONE:
         return plan
-    _fill(root, plan, overlay, facts.config or OverlayConfig())
+    _fill(root, plan, overlay)
     if plan.withheld:
         plan.files = []
     return plan
@@ -96,7 +95,7 @@ def _lives_there(root: Path, facts: Facts, detected: Detected) -> bool:
     return any(facts.cidr is not None and at is not None and at in facts.cidr for at in found)
 
 
-def _fill(root: Path, plan: Plan, overlay: Overlay, config: OverlayConfig) -> None:
+def _fill(root: Path, plan: Plan, overlay: Overlay) -> None:
     cluster, detected, port = plan.cluster, plan.detected, API_PORT
     if detected.distribution in _RANCHER:
         user = rancher.said_by_user(root, detected)
@@ -106,10 +105,6 @@ def _fill(root: Path, plan: Plan, overlay: Overlay, config: OverlayConfig) -> No
         plan.files.append(ours)
         plan.notes += said.unreadable
         plan.contradictions += rancher.contradictions(cluster, detected, overlay, said)
-        manifests, found, notes = rke2_cni.plan(root, config, detected, overlay, user)
-        plan.files += manifests
-        plan.contradictions += found
-        plan.notes += notes
     elif detected.distribution == KUBEADM:
         plan.files += kubeadm.plan(root, cluster, overlay, server=detected.server)
         plan.contradictions += kubeadm.contradictions(root, overlay, server=detected.server)

@@ -340,8 +340,9 @@ def test_networkd_leaves_the_vip_where_it_is(edge: Host, site: Site) -> None:
     proved(edge)
     wait_until("the overlay", lambda: edge.overlay().get("state") == "up", _LIMIT_S)
     vip, service = f"{edge.overlay()['overlay']['vip']}/32", "10.77.0.200/32"
-    edge.run(f"ip address add {vip} dev scbr-100 preferred_lft 0;"
-             f"ip address add {service} dev lan0 preferred_lft 0; networkctl reload; sleep 1")  # fmt: skip
+    for address, nic in ((vip, "scbr-100"), (service, "lan0")):
+        edge.run(f"ip address add {address} dev {nic} preferred_lft 0")
+    edge.run("networkctl reload; sleep 1")
     assert {vip, service} <= addresses(edge, "scbr-100") | addresses(edge, "lan0")
     for command in ("systemctl restart systemd-networkd", "networkctl reconfigure lan0",
                     "systemctl kill -s KILL edge-overlay"):  # fmt: skip

@@ -23,6 +23,7 @@ from builder.agent.build import build_agent
 from builder.artifact import Artifact
 from builder.build import build
 from builder.cache import Cache, default_cache_dir
+from builder.cni_values import cni_values
 from builder.config import FORMATS, KEYS, checked, defaults, read_config
 from builder.embed.command import embed_command
 from builder.errors import (
@@ -233,6 +234,7 @@ cli.add_command(schema)
 cli.add_command(init)
 cli.add_command(embed_command)
 cli.add_command(kairos_extension)
+cli.add_command(cni_values)
 
 
 @cli.command("clear-cache")

@@ -16,6 +16,7 @@ import socket
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
@@ -56,6 +57,7 @@ from overlay_runtime.report import Teller, keep_alive, report_ready, status
 from overlay_runtime.state import StateStore
 from overlay_runtime.status import boottime
 from overlay_runtime.status_writer import StatusWriter
+from overlay_runtime.trigger import Trigger
 from overlay_runtime.waiting import within
 
 log = logging.getLogger(__name__)
@@ -101,7 +103,8 @@ class Agent:
         self.applier = Applier(self._netlink)
         self.counters = self.applier.counters = Counters()
         self._teller = Teller(Path(config.metrics_file) if config.metrics_file else paths.metrics)
-        self._status = StatusWriter(paths.status, lambda: status(self), self._teller.tell)
+        self._trigger = Trigger(paths.trigger)
+        self._status = StatusWriter(paths.status, lambda: status(self), self._written)
         self._schedule = Schedule(
             self._announce,
             lambda: self.exchange.retry(),
@@ -176,6 +179,10 @@ class Agent:
                 self.exchange.sockets.close()
             self._netlink.close()
             self._status.stop()
+
+    def _written(self, status: dict[str, Any]) -> None:
+        self._teller.tell(status)
+        self._trigger.tell(status)
 
     async def _acquire(self) -> None:
         await self._looked.wait()  # before that nothing is known of the physical side

@@ -69,6 +69,11 @@ class Paths:
         return self.run_dir / "notices"
 
     @property
+    def trigger(self) -> Path:
+        """Changes when the overlay's address or its state does: a unit's path to watch."""
+        return self.run_dir / "kubernetes" / "overlay.json"
+
+    @property
     def metrics(self) -> Path:
         """The metrics (0644) in Prometheus' text format."""
         return self.run_dir / "metrics.prom"

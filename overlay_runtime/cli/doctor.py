@@ -26,7 +26,7 @@ def doctor(options: argparse.Namespace, paths: Paths) -> int:
               file=sys.stderr)  # fmt: skip
         return 64  # EX_USAGE
     names = options.checks or list(CHECKS)
-    host = Host(current(paths), boottime(), time.time(), paths.state_dir)
+    host = Host(current(paths), boottime(), time.time(), paths.state_dir, paths=paths)
     if PROBING & set(names) and host.running:
         _probe(host)
     results = examine(host, names)

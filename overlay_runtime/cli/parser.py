@@ -12,7 +12,8 @@ from overlay_runtime import __version__
 EXIT_CODES = {
     0: "done; for status and wait: the overlay is up; for doctor: no fault",
     1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer; for "
-    "run-stage: something in it failed; for check: there is an error",
+    "run-stage: something in it failed; for check: there is an error; for kubernetes: something "
+    "contradicts the overlay, or it did not come up in time",
     64: "the command line is wrong (2 if it can't be read at all)",
     69: "host: this host can't be prepared, or given back, as it is",
     70: "a fault of this program",
@@ -74,6 +75,26 @@ def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         json=True,
     )  # fmt: skip
     doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these; default: all")
+    kubernetes = _add(
+        commands, "kubernetes", "kubernetes:kubernetes",
+        "show what Kubernetes is told of the overlay, and what contradicts it",
+        "show (the default): what was found, what is written where and why; exit code 1 if "
+        "something contradicts it. apply: write it. wait: until it is written and the overlay is "
+        "up, as Kubernetes' units do. adopt: write it although Kubernetes was set up without the "
+        "overlay. init-config, join-config: print a configuration for kubeadm. daemonset: print "
+        "kube-vip's manifest for kubectl.",
+        json=True,
+    )  # fmt: skip
+    kubernetes.add_argument("action", nargs="?", choices=KUBERNETES_ACTIONS, default="show",
+                            metavar="|".join(KUBERNETES_ACTIONS), help="default: show")  # fmt: skip
+    kubernetes.add_argument("--unit", metavar="UNIT", help="wait: which unit is to start")
+    kubernetes.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS",
+                            help="wait: default: %(default)s")  # fmt: skip
+    kubernetes.add_argument("--token", metavar="TOKEN", help="join-config: kubeadm's token")
+    kubernetes.add_argument("--ca-cert-hash", action="append", default=[], metavar="HASH",
+                            help="join-config: the CA's; may be repeated")  # fmt: skip
+    kubernetes.add_argument("--certificate-key", metavar="KEY",
+                            help="join-config: of a control plane's certificates")  # fmt: skip
     _add(commands, "check", "check:check", "check this host's user-data",
          "As `edge-build validate` does: the image's, and the volume's. Exit code 0 without an "
          "error, else 1.")  # fmt: skip
@@ -143,6 +164,10 @@ def _for_running_hosts(commands: argparse._SubParsersAction[argparse.ArgumentPar
     sub.add_argument("--force", action="store_true",
                      help="undo: also what somebody has changed since")  # fmt: skip
 
+
+KUBERNETES_ACTIONS = (
+    "show", "apply", "wait", "adopt", "init-config", "join-config", "daemonset",
+)  # fmt: skip
 
 HOST_ACTIONS = ("check", "prepare", "confirm", "undo", "work")
 """The last one is for edge-overlay-host.service."""

@@ -32,6 +32,13 @@ _HOST_NAME = re.compile(
     r"(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*\.?",
     re.IGNORECASE,
 )
+# distribution/reference: https://github.com/distribution/reference/blob/v0.6.0/regexp.go
+_IMAGE = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?/)?"
+    r"[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*"
+    r"(:\w[\w.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})",
+    re.ASCII,
+)
 
 
 class Wrong(Exception):
@@ -95,6 +102,17 @@ def boolean(value: Value) -> bool:
     if not isinstance(value.data, bool):
         raise Wrong(f"found {shown(value)}", "write true or false, without quotes")
     return value.data
+
+
+def one_of(*words: str) -> Callable[[Value], str]:
+    """Return a check for one of a few words."""
+
+    def check(value: Value) -> str:
+        if value.data not in words or not isinstance(value.data, str):
+            raise Wrong(f"found {shown(value)}")
+        return value.data
+
+    return check
 
 
 def number(low: int, high: int) -> Callable[[Value], int]:
@@ -235,6 +253,43 @@ def _peer(value: Value) -> str:
     if found.version == 6 and (found.scope_id or found.ipv4_mapped):
         raise Wrong(f"found {shown(value)}, which is no host's address", "", value)
     return str(found)
+
+
+def names(value: Value) -> tuple[str, ...]:
+    """Check a list of host names or IP addresses, as a certificate has them."""
+    if not isinstance(value.data, tuple):
+        raise Wrong(f"found {shown(value)}", "write a list, one '- ' line for each name")
+    return tuple(dict.fromkeys(_name(item) for item in value.data))
+
+
+def _name(value: Value) -> str:
+    if not isinstance(value.data, str):
+        raise Wrong(f"found {shown(value)} in the list", "put each name in quotes", value)
+    try:
+        found = ipaddress.ip_address(value.data)
+    except ValueError:
+        if re.fullmatch(r"[\d.]+", value.data) or not _RFC1123.fullmatch(value.data):
+            raise Wrong(f"found {shown(value)}, neither an IP address nor a host name",
+                        "no scheme and no port", value) from None  # fmt: skip
+        return value.data.lower()
+    if found.is_unspecified or found.is_multicast or (found.version == 6 and found.scope_id):
+        raise Wrong(f"found {shown(value)}, by which nothing is reached", "", value)
+    return str(found)
+
+
+def image(value: Value) -> str:
+    """Check a container image's name: one that says which of its versions is meant."""
+    name = text(value)
+    if len(name) > 500 or not _IMAGE.fullmatch(name):
+        raise Wrong(f"found {shown(value)}", "as in ghcr.io/kube-vip/kube-vip:v1.0.0")
+    return name
+
+
+def interface(value: Value) -> str:
+    """Check the name of one physical NIC."""
+    if isinstance(value.data, str) and any(c in value.data for c in "*?["):
+        raise Wrong(f"found {shown(value)}", "a pattern can't be used here: name one NIC")
+    return _interface(value)
 
 
 def interfaces(value: Value) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def find_user_data(root: Path) -> Volume | None:
     A wrong block counts as well: the agent reports it, or takes the image's. Never raises.
     """
     found = None
-    for path in _files(root):
+    for path in files(root):
         try:
             if path.stat().st_size > _LONGEST:
                 continue
@@ -51,8 +51,8 @@ def find_user_data(root: Path) -> Volume | None:
     return found
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """In the order in which Kairos reads them."""
+def files(root: Path) -> Iterator[Path]:
+    """Return the files of user-data in the order in which Kairos reads them."""
     for folder in (root / _LIVE, root / _OEM):
         paths = folder.glob("*") if folder.name != _OEM else folder.rglob("*")
         yield from sorted(p for p in paths if p.suffix in _SUFFIXES and p.is_file())

@@ -5,22 +5,13 @@ The table is the dataclass `OverlayConfig` itself; `schema.py` reads a file by i
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from dataclasses import dataclass, field
-from typing import Any
 
 from overlay_runtime.address import IPAddress, IPNetwork
 from overlay_runtime.config import checks
-from overlay_runtime.config.checks import Check
-
-_TEXTS = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
-
-
-def _about(check: Check, expected: str, help: str, **shape: Any) -> dict[str, Any]:
-    """`shape` is what JSON Schema can say of it; text without one."""
-    shape = shape or {"type": "string"}
-    return {"check": check, "expected": expected, "help": help, "shape": shape}
+from overlay_runtime.config.cluster import Cluster
+from overlay_runtime.config.table import TEXTS, Setting, about, block, settings_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +20,7 @@ class OverlayConfig:
 
     cidr: IPNetwork = field(
         default=ipaddress.ip_network("100.64.192.0/23"),
-        metadata=_about(
+        metadata=about(
             checks.cidr,
             "a network in private or shared space, such as 100.64.192.0/23",
             "The overlay's range. Every host gets one address of it and keeps that for ever; the "
@@ -40,7 +31,7 @@ class OverlayConfig:
     secret: str | None = field(
         default=None,
         repr=False,
-        metadata=_about(
+        metadata=about(
             checks.secret,
             "text of at least 16 characters, the same on every host of the cluster",
             "Hosts believe only beacons signed with it. Required unless `insecure` is true.",
@@ -51,7 +42,7 @@ class OverlayConfig:
     previous_secret: str | None = field(
         default=None,
         repr=False,
-        metadata=_about(
+        metadata=about(
             checks.secret,
             "text of at least 16 characters, another one than `secret`",
             "The secret of before, while it is being changed: hosts that still sign with it are "
@@ -63,7 +54,7 @@ class OverlayConfig:
     )
     address: IPAddress | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             checks.address,
             "an address inside `cidr` that is not reserved (the first two and the last are)",
             "This host's overlay address. Without it the host claims one by itself and keeps it.",
@@ -71,7 +62,7 @@ class OverlayConfig:
     )
     vni: int = field(
         default=100,
-        metadata=_about(
+        metadata=about(
             checks.number(1, 2**24 - 1),
             "a whole number from 1 to 16777215",
             "VXLAN network identifier (RFC 7348), the same on every host of the cluster.",
@@ -82,7 +73,7 @@ class OverlayConfig:
     )
     port: int = field(
         default=4797,
-        metadata=_about(
+        metadata=about(
             checks.number(1, 65534),
             "a whole number from 1 to 65534",
             "UDP port of the VXLAN packets; the port after it carries the beacons. Not 4789 by "
@@ -95,7 +86,7 @@ class OverlayConfig:
     )
     mtu: int | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             checks.number(1280, 9000),
             "a whole number from 1280 to 9000",
             "MTU of scbr-100. Without it: the smallest of the physical NICs in use, less what "
@@ -107,38 +98,42 @@ class OverlayConfig:
     )
     peers: tuple[str, ...] = field(
         default=(),
-        metadata=_about(
+        metadata=about(
             checks.peers,
             "a list of IP addresses or host names",
             "Physical addresses, or names that lead to such, of hosts in other network segments, "
             "which broadcasts don't reach. One per segment is enough: hosts tell each other of "
             "further ones.",
-            **_TEXTS,
+            **TEXTS,
         ),
     )
     interface: tuple[str, ...] = field(
         default=(),
-        metadata=_about(
+        metadata=about(
             checks.interfaces,
             "the name of a physical NIC, a pattern such as 'en*', or a list of them",
             "NICs that carry the overlay. Without it: every physical NIC.",
-            anyOf=[{"type": "string"}, {**_TEXTS, "minItems": 1}],
+            anyOf=[{"type": "string"}, {**TEXTS, "minItems": 1}],
         ),
     )
     kubernetes_ranges: tuple[IPNetwork, ...] | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             checks.networks,
             "a list of networks, such as [10.42.0.0/16, 10.43.0.0/16]",
             "The ranges of Kubernetes' pods and services, where they are not the distribution's "
             "defaults: `cidr` must not overlap them. Without it the defaults of k3s, RKE2 and "
             "kubeadm count, and what their configuration on the host says. `[]`: no defaults.",
-            **_TEXTS,
+            **TEXTS,
         ),
+    )
+    kubernetes: Cluster = field(
+        default=Cluster(),
+        metadata=block(Cluster, "The Kubernetes cluster whose hosts talk through the overlay."),
     )
     firewall: bool = field(
         default=True,
-        metadata=_about(
+        metadata=about(
             checks.boolean,
             "true or false",
             "Accept VXLAN packets from current peers alone, and let nobody reach overlay addresses "
@@ -148,7 +143,7 @@ class OverlayConfig:
     )
     metrics_file: str | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             checks.absolute_path,
             "an absolute path that ends with .prom",
             "Where to write metrics for node_exporter's textfile collector, instead of "
@@ -157,7 +152,7 @@ class OverlayConfig:
     )
     metrics_listen: str | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             checks.listen_address,
             "an IP address and a port, such as '127.0.0.1:9797' or '[::1]:9797'",
             "Where to serve metrics by HTTP as well, at `/metrics`. Whoever reaches it can read "
@@ -166,7 +161,7 @@ class OverlayConfig:
     )
     insecure: bool = field(
         default=False,
-        metadata=_about(
+        metadata=about(
             checks.boolean,
             "true or false",
             "Go without a secret: whoever can send packets to the physical network can then join.",
@@ -175,24 +170,6 @@ class OverlayConfig:
     )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A key of the block, for documents and for `edge-build --help`."""
-
-    name: str
-    default: object
-    expected: str
-    help: str
-
-
 def settings() -> tuple[Setting, ...]:
     """Return every key of the `overlay:` block, in the order of the documents."""
-    return tuple(
-        Setting(written(item.name), item.default, item.metadata["expected"], item.metadata["help"])
-        for item in dataclasses.fields(OverlayConfig)
-    )
-
-
-def written(name: str) -> str:
-    """Return a field's name as users write it."""
-    return name.replace("_", "-")
+    return tuple(settings_of(OverlayConfig))

@@ -14,11 +14,12 @@ from typing import Any
 
 from overlay_runtime import address as addresses
 from overlay_runtime.address import IPNetwork
-from overlay_runtime.config.checks import Wrong
+from overlay_runtime.config.checks import Wrong, shown
+from overlay_runtime.config.cluster import together as cluster_problems
 from overlay_runtime.config.document import Entry, Value, read_document, shown_key
 from overlay_runtime.config.keys import OverlayConfig as OverlayConfig
 from overlay_runtime.config.keys import settings as settings
-from overlay_runtime.config.keys import written
+from overlay_runtime.config.table import written
 from overlay_runtime.errors import ConfigError, Position, Problem
 
 HEADER = "#cloud-config"
@@ -130,23 +131,47 @@ def _read_block(entry: Entry) -> tuple[OverlayConfig | None, list[Problem]]:
         what = f"`{BLOCK}` is {block.kind()}" if block.data is not None else f"`{BLOCK}` is empty"
         remedy = "write at least `secret: …` below it, indented"
         return None, [Problem(entry.key, what, "keys and values", remedy)]
-    fields = {written(item.name): item for item in dataclasses.fields(OverlayConfig)}
+    values, found = _read_keys(OverlayConfig, block.data, "")
+    found += _together(entry.key, block.data, values)
+    return (None if found else OverlayConfig(**values)), found
+
+
+def _read_keys(
+    table: type[Any], present: dict[str, Entry], before: str
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Read what is there of a table's keys. `before` is the block's name in messages."""
+    fields = {written(item.name): item for item in dataclasses.fields(table)}
     found: list[Problem] = []
     values: dict[str, Any] = {}
-    for name, item in block.data.items():
+    for name, item in present.items():
         if name not in fields:
             found.append(_unknown(name, item, list(fields)))
             continue
+        about = fields[name].metadata
         try:
-            values[fields[name].name] = fields[name].metadata["check"](item.value)
+            if "block" in about:
+                inner, more = _read_inner(about["block"], f"{before}{name}", item)
+                found += more
+                values |= {} if more else {fields[name].name: inner}
+            else:
+                values[fields[name].name] = about["check"](item.value)
         except Wrong as wrong:
             at = (wrong.at or item.value).position
             found.append(
-                Problem(at, f"`{name}`: {wrong.found}", fields[name].metadata["expected"],
-                        wrong.remedy)
-            )  # fmt: skip
-    found += _together(entry.key, block.data, values)
-    return (None if found else OverlayConfig(**values)), found
+                Problem(at, f"`{before}{name}`: {wrong.found}", about["expected"], wrong.remedy)
+            )
+    return values, found
+
+
+def _read_inner(table: type[Any], name: str, entry: Entry) -> tuple[Any, list[Problem]]:
+    block = entry.value
+    if not isinstance(block.data, dict):
+        raise Wrong("it is empty" if block.data is None else f"found {shown(block)}",
+                    "write keys below it, indented, or leave it out")  # fmt: skip
+    values, found = _read_keys(table, block.data, f"{name}.")
+    if not found:
+        found = cluster_problems(table(**values), entry.key, block.data)
+    return (None if found else table(**values)), found
 
 
 def _unknown(name: str, item: Entry, known: list[str]) -> Problem:

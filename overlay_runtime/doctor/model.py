@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from overlay_runtime.paths import Paths
+
 Verdict = Literal["ok", "warning", "fault", "unknown"]
 
 _TOOL_SECONDS = 5.0
@@ -62,6 +64,8 @@ class Host:
     probes: dict[str, Probed] | None = None
     """By peer id; None: none could be sent."""
     why_no_probes: str = ""
+    paths: Paths | None = None
+    """Where the runtime's own files are, for checks that read them."""
 
     @property
     def running(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overlay_runtime.doctor import discovery, machine, path, system
+from overlay_runtime.doctor import cluster, cni, discovery, machine, path, system
 from overlay_runtime.doctor.model import Check, Host, Result
 
 CHECKS: dict[str, Check] = {
@@ -21,6 +21,8 @@ CHECKS: dict[str, Check] = {
     "networkd": system.networkd,
     "resolved": system.resolved,
     "state-storage": system.state_storage,
+    "kubernetes": cluster.kubernetes,
+    "cni": cni.cni,
     "clock": machine.clock,
 }
 

@@ -148,9 +148,12 @@ def _ports(top: Value, overlay: OverlayConfig | None) -> Iterator[Finding]:
     port = child(block, "port")
     for number, what in ((overlay.port, "VXLAN"), (overlay.port + 1, "beacons")):
         if number in _UDP and port is not None:
+            remedy = "leave it out: 4797 is free"
+            if "VXLAN" in _UDP[number]:
+                remedy += "; or give the CNI another one: `edge-build cni-values --user-data`"
             yield Finding(rules.PORT_OF_OTHERS, port.position, f"`port`: UDP port {number}, for "
                           f"{what}, is that of {_UDP[number]}", "a port of its own, and the next "
-                          "one free too", "leave it out: 4797 is free")  # fmt: skip
+                          "one free too", remedy)  # fmt: skip
     listen = child(block, "metrics-listen")
     if overlay.metrics_listen is None or listen is None:
         return

@@ -18,6 +18,7 @@ UNITS = REPOSITORY / "image-templates/edge/usr/lib/systemd/system"
         "edge-overlay",
         "edge-overlay-check",
         "edge-overlay-gather",
+        "edge-overlay-kubernetes",
         "edge-overlay-network",
         "edge-overlay-network-watch",
     ],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from overlay_runtime.doctor import discovery, machine, system
+from overlay_runtime.doctor import cni, discovery, machine, system
 from overlay_runtime.doctor.filters import blocking_rules
 from overlay_runtime.doctor.model import Host
 from overlay_runtime.doctor.suite import CHECKS, examine
@@ -80,6 +80,29 @@ def test_promiscuous_mode(
 def test_promiscuous_mode_on_hardware(tmp_path: Path) -> None:
     _write(tmp_path / "sys/class/dmi/id/sys_vendor", "Dell Inc.")
     assert machine.promiscuous_mode(_host(tmp_path, _peer())).verdict == "ok"
+
+
+def _tunnel(name: str, mtu: int, **data: Any) -> dict[str, Any]:
+    return {"ifname": name, "mtu": mtu, "linkinfo": {"info_kind": "vxlan", "info_data": data}}
+
+
+@pytest.mark.parametrize(
+    ("link", "verdict", "words"),
+    [
+        (_tunnel("edge-vx4", 1430, local="10.9.0.1"), "ok", "no VXLAN of a CNI"),
+        (_tunnel("flannel.1", 1380, local="100.64.192.9", port=8472), "ok", "flannel.1"),
+        (_tunnel("flannel.1", 1450, local="10.9.0.1"), "warning", "flannel.1 uses 10.9.0.1"),
+        (_tunnel("vxlan.calico", 1450, local="100.64.192.9"), "warning", "vxlan.calico 1450"),
+        (_tunnel("cilium_vxlan", 1430, external=True), "ok", "cilium_vxlan"),
+    ],
+)
+def test_a_cnis_tunnels(tmp_path: Path, link: dict[str, Any], verdict: str, words: str) -> None:
+    host = _host(tmp_path)
+    host.status["overlay"]["mtu"] = 1430
+    host.tool = lambda *command: json.dumps([link]) if command[-1] == "link" else None
+    result = cni.cni(host)
+    assert (result.verdict, words in result.found) == (verdict, True), result
+    assert ("cni-values" in result.remedy) == (verdict == "warning")
 
 
 _FEATURES = "Features for ens192:\nrx-checksumming: on\n\ttx-udp_tnl-segmentation: {}\n"

@@ -243,6 +243,7 @@ def test_stages_that_never_run(stage: str, rule: str, words: str) -> None:
         (HEAD + "nonsense: a\n", "4:1 unknown-key", "x-"),
         (HEAD + "  prot: 1\n", "4:3 overlay", "did you mean `port`?"),
         (HEAD + "  port: 4789\n", "4:9 port-of-others", "Calico"),
+        (HEAD + "  port: 4788\n", "4:9 port-of-others", "cni-values"),
         (HEAD + "  port: 8471\n", "4:9 port-of-others", "flannel"),
         (HEAD + "  metrics-listen: 127.0.0.1:9100\n", "4:19 port-of-others", "node_exporter"),
         (HEAD + "  metrics-listen: 127.0.0.1:5080\nstylus: {site: {}}\n", "4:19 port-twice",

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.oci.daemon import docker_daemon
@@ -19,7 +19,7 @@ from tests.site import EVIDENCE, REPOSITORY
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("unit yip",),
-    ("netns", "oci", "host"),
+    ("netns", "oci", "host", "kubernetes"),
     ("image kairos",),
     ("vm",),
 )
@@ -31,15 +31,32 @@ _WITH_DOCKER = frozenset(("oci", "host"))
 def main() -> int:
     """Run all; return 0 if all passed."""
     EVIDENCE.mkdir(parents=True, exist_ok=True)
-    for group in GROUPS:
-        with ExitStack() as stack:
-            if _WITH_DOCKER & set(group):
-                stack.enter_context(docker_daemon())  # one for all of them
-            codes = list(_run(group))
-        if any(codes):
-            print(f"\nfailed: {', '.join(t for t, c in zip(group, codes, strict=True) if c)}")
-            return 1
+    with _programs_of_kubernetes():
+        for group in GROUPS:
+            with ExitStack() as stack:
+                if _WITH_DOCKER & set(group):
+                    stack.enter_context(docker_daemon())  # one for all of them
+                codes = list(_run(group))
+            if any(codes):
+                print(f"\nfailed: {', '.join(t for t, c in zip(group, codes, strict=True) if c)}")
+                return 1
     return 0
+
+
+@contextmanager
+def _programs_of_kubernetes() -> Iterator[None]:
+    """Build them from now on, with what the tests leave of the processors; the tier that needs
+    them waits for that, and says why if it failed."""
+    with (EVIDENCE / "kubernetes-programs.log").open("wb") as log:
+        build = subprocess.Popen(
+            [sys.executable, "-m", "tests.kubernetes.programs"],
+            cwd=REPOSITORY, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        build.terminate()
+        build.wait()
 
 
 def _run(group: Sequence[str]) -> Iterator[int]:

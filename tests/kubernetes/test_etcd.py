@@ -18,7 +18,7 @@ from tests.kubernetes.etcd import (
     start_members,
 )
 from tests.kubernetes.evidence import record
-from tests.kubernetes.faults import NEW, OLD, renumber_all, renumber_in_turn, three_hosts
+from tests.kubernetes.faults import FIRST, SECOND, renumber_all, renumber_in_turn, three_hosts
 from tests.netns.lab import Host, Lab, until
 
 Fault = Callable[[list[Host]], None]
@@ -28,11 +28,12 @@ Fault = Callable[[list[Host]], None]
     ("name", "ipv6", "fault"),
     [
         # As long as a DHCP server takes: the transport is IPv6 link-local.
-        ("at once", True, lambda hosts: renumber_all(hosts, without=3.0)),
-        ("in turn", True, lambda hosts: renumber_in_turn(hosts, without=3.0)),
-        # Without IPv6 nothing can be sent while there is no address at all.
-        ("at once, IPv4", False, lambda hosts: renumber_all(hosts, without=0.0)),
-        ("in turn, IPv4", False, lambda hosts: renumber_in_turn(hosts, 0.0, same_network=True)),
+        ("at once", True, lambda hosts: renumber_all(hosts, SECOND, without=3.0)),
+        ("in turn", True, lambda hosts: renumber_in_turn(hosts, SECOND, without=3.0)),
+        # Without IPv6 nothing can be sent while there is no address at all; and hosts in two
+        # networks don't meet unless there is a router.
+        ("at once, IPv4", False, lambda hosts: renumber_all(hosts, SECOND, without=0.0)),
+        ("in turn, IPv4", False, lambda hosts: renumber_in_turn(hosts, FIRST, 0.0, first=101)),
     ],
 )
 def test_renumbered_hosts_keep_their_leader(lab: Lab, name: str, ipv6: bool, fault: Fault) -> None:
@@ -67,7 +68,7 @@ def test_a_host_loses_its_power_and_comes_back(lab: Lab, whose: str) -> None:
     with writers, ended, Watch(others) as watch:
         lab.power_cut(victim.host)
         time.sleep(4)
-        lab.power_on(victim.host, f"{NEW}.{number}/24")  # the lease went to somebody else
+        lab.power_on(victim.host, f"{SECOND}.{number}/24")  # the lease went to somebody else
         until(victim.host.up, "its overlay is up again", 20)
         victim.service.start()
         until(victim.ready, "its etcd is ready again", 30)
@@ -92,9 +93,9 @@ def test_a_fourth_host_joins_while_a_fifth_is_broken(lab: Lab) -> None:
     hosts = three_hosts(lab)
     members = start_members(hosts)
     with Writers(members) as writers, Watch(members) as watch:
-        fifth = lab.bystander("h5", f"{OLD}.5/24").start(secret="not the right secret")
+        fifth = lab.bystander("h5", f"{FIRST}.5/24").start(secret="not the right secret")
         started = time.monotonic()
-        fourth = lab.host("h4", f"{OLD}.4/24").start()
+        fourth = lab.host("h4", f"{FIRST}.4/24").start()
         lab.all_up(20)
         joined = time.monotonic() - started
         for host in hosts:

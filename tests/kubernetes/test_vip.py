@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.kubernetes.etcd import ELECTION_TIMEOUT_S, Member, leader, start_members
 from tests.kubernetes.evidence import record
-from tests.kubernetes.faults import NEW, OLD, renumber_all, renumber_in_turn, three_hosts
+from tests.kubernetes.faults import FIRST, SECOND, renumber_all, three_hosts
 from tests.kubernetes.programs import Programs
 from tests.kubernetes.vip import (
     LEASE_S,
@@ -46,7 +46,7 @@ class Site:
 def site(lab: Lab, programs: Programs) -> Iterator[Site]:
     """Start all; the VIP answers."""
     hosts = three_hosts(lab)
-    client = lab.host("client", f"{OLD}.4/24").start()
+    client = lab.host("client", f"{FIRST}.4/24").start()
     lab.all_up(30)
     members = start_members(hosts)
     servers = [NameServer(host) for host in hosts]
@@ -66,34 +66,20 @@ def site(lab: Lab, programs: Programs) -> Iterator[Site]:
             server.close()
 
 
-def test_renumbered_hosts_keep_the_vip(lab: Lab, programs: Programs) -> None:
+def test_the_vip_outlives_renumbering_and_its_program(lab: Lab, programs: Programs) -> None:
     with site(lab, programs) as there:
         before = there.holder()
-        with VipProbe(there.client, VIP) as at_once:
-            renumber_all([*there.hosts, there.client], without=3.0)
-            time.sleep(2)
-        record("VIP: renumbered at once", gap=at_once.gap())
-        assert there.holder() is before
-        assert at_once.gap() < 1.0
-
-
-def test_hosts_renumbered_in_turn_keep_the_vip(lab: Lab, programs: Programs) -> None:
-    with site(lab, programs) as there:
-        before = there.holder()
-        with VipProbe(there.client, VIP) as in_turn:
-            renumber_in_turn([*there.hosts, there.client], without=3.0)
-        record("VIP: renumbered in turn", gap=in_turn.gap())
-        assert there.holder() is before
-        assert in_turn.gap() < 1.0
-
-
-def test_the_holder_of_the_vip_is_killed(lab: Lab, programs: Programs) -> None:
-    with site(lab, programs) as there:
-        first = there.holder()
         with VipProbe(there.client, VIP) as probe:
-            kill(first.service)
-            time.sleep(LEASE_S + 5)
-        record("VIP: kube-vip of its holder killed", gap=probe.gap())
+            renumber_all([*there.hosts, there.client], SECOND, without=3.0)
+            time.sleep(2)
+        record("VIP, election in etcd: all hosts renumbered", gap=probe.gap())
+        assert there.holder() is before
+        assert probe.gap() < 1.0
+        with VipProbe(there.client, VIP) as probe:
+            kill(before.service)
+            # It isn't taken as long as its own lease is there; another one waits a lease more.
+            time.sleep(2 * LEASE_S + 2)
+        record("VIP, election in etcd: kube-vip killed on its host", gap=probe.gap())
         assert probe.gap() < LEASE_S + 1
         there.holder()  # one only
 
@@ -109,14 +95,14 @@ def test_the_host_with_the_vip_loses_its_power(lab: Lab, programs: Programs) -> 
         with VipProbe(there.client, VIP) as probe:
             until(lambda: probe.answers_since(cut), "the VIP answers again", 30)
             gone = time.monotonic() - cut
-        record("VIP: power cut of its holder", gone=gone, leader_of_etcd=leads)
+        record("VIP, election in etcd: power cut of its host", gone=gone, led_etcd=leads)
         second = there.holder()
         assert second is not first
-        # A new leader of etcd gives every lease its full time again.
-        limit = LEASE_S + 1 if not leads else 2 * LEASE_S + 3 * ELECTION_TIMEOUT_S
-        assert gone < limit
+        # The lease ends, and the next one waits as long again (kube-vip 1.0.0, pkg/etcd/
+        # election.go: "is this too cautious?"). A new leader of etcd gives leases their full time.
+        assert gone < 2 * LEASE_S + 2 + (LEASE_S + 3 * ELECTION_TIMEOUT_S if leads else 0)
         with VipProbe(there.client, VIP) as probe:
-            lab.power_on(first.host, f"{NEW}.{number + 1}/24")
+            lab.power_on(first.host, f"{SECOND}.{number + 1}/24")
             until(first.host.up, "its overlay is up again", 20)
             there.members[number].service.start()
             until(there.members[number].ready, "its etcd is ready", 30)
@@ -124,6 +110,6 @@ def test_the_host_with_the_vip_loses_its_power(lab: Lab, programs: Programs) -> 
             first.start()
             time.sleep(3)
             server.close()
-        record("VIP: its former holder comes back", gap=probe.gap())
+        record("VIP, election in etcd: its former host is back", gap=probe.gap())
         assert there.holder() is second
         assert probe.gap() < 1.0

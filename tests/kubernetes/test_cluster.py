@@ -41,6 +41,31 @@ def _assert_undisturbed(seen: Seen) -> None:
     assert seen.pods().gap < 1.0
 
 
+def test_a_load_balancer_is_announced_on_the_physical_network(cluster: Cluster) -> None:
+    outside = cluster.lab.bystander("outside", f"{FIRST}.99/24")
+    address = f"{FIRST}.200"
+    cluster.planes[0].kubectl("create", "-f", "-", given={
+        "apiVersion": "v1", "kind": "Service", "metadata": {
+            "name": "shop", "namespace": "default",
+            "annotations": {"kube-vip.io/loadbalancerIPs": address},
+        },
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+    })  # fmt: skip
+
+    def holders() -> list[str]:
+        return [
+            host.name for host in cluster.hosts
+            if f" {address}/" in host.ip("-4", "-o", "address", "show", "eth0")
+        ]  # fmt: skip
+
+    until(lambda: len(holders()) == 1, "one control plane has the service's address", 20)
+    run("ip", "netns", "exec", outside.namespace, "ping", "-c", "2", "-W", "2", address)
+    for host in cluster.hosts:
+        assert address not in host.ip("address", "show", "scbr-100")
+    cluster.planes[0].kubectl("delete", "service", "shop")
+    until(lambda: not holders(), "the address is gone with the service", 20)
+
+
 def test_all_hosts_are_renumbered_at_once(cluster: Cluster) -> None:
     hosts, before = [*cluster.hosts, cluster.worker], cluster.holder()
     with Seen(cluster, cluster.members, (cluster.hosts[0], cluster.worker)) as seen:

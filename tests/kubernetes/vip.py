@@ -10,31 +10,33 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 
+import yaml
+
+from overlay_runtime.config.cluster import KubeVip as KubeVipSettings
+from overlay_runtime.kubernetes.kubevip import API_PORT, static_pod
 from tests.kubernetes.programs import Programs
 from tests.kubernetes.services import Service
-from tests.netns.lab import Host
+from tests.netns.lab import REPOSITORY, Host
 from tests.netns.namespaces import inside
 
-PORT = 6443
+PORT = API_PORT
 LEASE_S = 5.0
 """The lease's length in seconds; renewal is given up after 3, and tried every second."""
 
 
 def environment(host: Host, vip: str) -> dict[str, str]:
-    """What kube-vip's own manifest for control planes sets, and the NIC of the overlay.
-
-    And `vip_arpRate`: a new holder tells the others only at the next round of all announcements
-    (kube-vip 1.0.0, pkg/arp), which is after up to three seconds if it isn't set (milliseconds).
-    """
-    return {
-        "vip_arp": "true", "port": str(PORT), "vip_nodename": host.name, "address": vip,
-        "vip_interface": "scbr-100", "vip_subnet": "32", "cp_enable": "true",
-        "cp_namespace": "kube-system", "vip_leaderelection": "true",
-        "vip_leasename": "plndr-cp-lock", "vip_leaseduration": "5", "vip_renewdeadline": "3",
-        "vip_retryperiod": "1", "vip_arpRate": "500", "prometheus_server": "",
-    }  # fmt: skip
+    """What the manifest that the runtime writes gives kube-vip, with all its defaults."""
+    manifest = static_pod(
+        KubeVipSettings(), ip_address(vip), services_interface=None,
+        kubeconfig=Path("/etc/kubernetes/admin.conf"),
+        templates=REPOSITORY / "image-templates/edge/usr/lib/edge-overlay",
+    )  # fmt: skip
+    [container] = yaml.safe_load(manifest)["spec"]["containers"]
+    values = {each["name"]: each.get("value") for each in container["env"]}
+    return values | {"vip_nodename": host.name}  # in the manifest a field of the pod
 
 
 def with_etcd(host: Host, programs: Programs, vip: str, endpoint: str) -> KubeVip:
@@ -45,7 +47,8 @@ def with_etcd(host: Host, programs: Programs, vip: str, endpoint: str) -> KubeVi
     """
     command: list[str | Path] = [programs / "kube-vip", "manager", "--leaderElectionType", "etcd",
                "--etcdEndpoints", endpoint]  # fmt: skip
-    return KubeVip(Service(host, "kube-vip", command, environment(host, vip)), vip)
+    variables = environment(host, vip) | {"svc_enable": "false"}  # there is no API server
+    return KubeVip(Service(host, "kube-vip", command, variables), vip)
 
 
 class KubeVip:

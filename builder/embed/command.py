@@ -12,6 +12,8 @@ import click
 from builder import process
 from builder.embed.remaster import TOOLS, Iso, embed
 from builder.errors import BuildError, InputError, OutputError
+from builder.kairos.admins import refusal
+from builder.kairos.iso import VOLUME_ID
 from builder.progress import Progress
 from builder.userdata import load_user_data
 from builder.workspace import check_writable, exclusive, require_space
@@ -27,6 +29,8 @@ Takes a second or two, and no root.
   edge-build embed user-data.yaml kairos.iso --output shop.iso   a copy
   edge-build embed --show shop.iso                               print what is embedded
 """
+_VOLUME_NAME = 16 * 2048 + 40
+"""Where an ISO has it, in bytes."""
 _PATH = click.Path(readable=False, path_type=Path)
 
 
@@ -55,14 +59,26 @@ def embed_command(
     progress = Progress(quiet=quiet)
     os.umask(0o022)
     source, final = paths[1], output or paths[1]
-    text = load_user_data(paths[0], cidr, hostname)
-    for warning in text.warnings:
-        progress.warn(warning)
+    kairos = _is_kairos(source)
+    text = load_user_data(paths[0], cidr, hostname, kairos=kairos)
+    for warning in (*text.warnings, refusal(text.text) if kairos else None):
+        if warning:
+            progress.warn(warning)
     final = _final(source, final)
     with progress.step(f"User-data into {final}") as step:
         checksum = _embed(source, final, text.text.encode())
         step.note = "read back and compared"
     progress.say(f"{final}  {final.stat().st_size / 1e6:.0f} MB  sha256 {checksum}")
+
+
+def _is_kairos(iso: Path) -> bool:
+    """By the volume's name (ECMA-119, 8.4.6); whether it is a whole ISO is looked at later."""
+    try:
+        with iso.open("rb") as stream:
+            stream.seek(_VOLUME_NAME)
+            return stream.read(32).rstrip(b" ") == VOLUME_ID.encode()
+    except OSError:
+        return False
 
 
 def _final(source: Path, final: Path) -> Path:

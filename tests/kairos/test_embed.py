@@ -106,6 +106,19 @@ def test_a_copy_of_a_kairos_iso(built: Built, other: Path, tmp_path: Path) -> No
     assert {p.name for p in tmp_path.iterdir()} == {"copy.iso", "copy.iso.sha256", "other.yaml"}
 
 
+def test_keys_that_kairos_alone_acts_on(built: Built, debian_iso: Path, tmp_path: Path) -> None:
+    """Told of for the Debian base; for Kairos, that it would refuse to install with them."""
+    text = tmp_path / "install.yaml"
+    text.write_text(OTHER + "install: {auto: true}\n")
+    for iso, told, not_told in (
+        (built.iso, "groups: [admin]", "of use to Kairos"),
+        (debian_iso, "of use to Kairos", "groups: [admin]"),
+    ):
+        outcome = edge_build("embed", text, iso, "--output", tmp_path / "copy.iso")
+        assert outcome.status == 0, outcome.err
+        assert told in outcome.err and not_told not in outcome.err
+
+
 def test_in_place_again_and_again(built: Built, other: Path, user_data: Path, place: Path) -> None:
     iso = place / "in-place.iso"
     shutil.copyfile(built.iso, iso)

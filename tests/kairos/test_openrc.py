@@ -14,16 +14,21 @@ from tests.host.base import base_image
 from tests.host.conftest import copy
 from tests.host.lab import Machine, machine, site
 from tests.host.managers import MANAGERS
+from tests.kairos.conftest import build
 from tests.kairos.dressed import EMBEDDED, boot_as, dress, status, wait_for_overlay
 from tests.kairos.openrc import OpenrcMachine, openrc_image
+from tests.kairos.test_bad_bases import Root, root
 from tests.kairos.test_hosts import BLOCK, links
+from tests.kairos.test_images import edge_layer
 from tests.vm.harness.waiting import wait_until
 from tests.yip.conftest import yip
 
-__all__ = ["yip"]  # a fixture
+__all__ = ["root", "yip"]  # fixtures
 
 pytestmark = [pytest.mark.kairos, pytest.mark.timeout(600)]
 
+_KEY, _DEFAULT = "NetworkInterfaceBlacklist", "vmnet,vboxnet,virbr,ifb,ve-,vb-"
+_OURS = "scbr-100,edge-vx4,edge-vx6"
 MOVED_TO = "10.77.0.161"
 
 
@@ -111,6 +116,45 @@ def test_off_is_not_tried_again(hosts: tuple[Machine, Machine]) -> None:
     host.write(EMBEDDED, f"{BLOCK}  live: true\n", 0o600)
     host.run("rc-service edge-overlay restart")
     wait_for_overlay(host)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, ["[General]", f"{_KEY} = {_DEFAULT},{_OURS}"]),
+        ("[Other]\nx = 1\n", ["[Other]", "x = 1", "[General]", f"{_KEY} = {_DEFAULT},{_OURS}"]),
+        (
+            f"[General]\n#{_KEY} = x\n",
+            ["[General]", f"{_KEY} = {_DEFAULT},{_OURS}", f"#{_KEY} = x"],
+        ),
+        (f"[General]\n{_KEY} = eth9, vmnet \n", ["[General]", f"{_KEY} = eth9, vmnet,{_OURS}"]),
+    ],
+)
+def test_what_connmans_file_says_besides_is_kept(
+    hosts: tuple[Machine, Machine], before: str | None, after: list[str]
+) -> None:
+    host, _peer = hosts
+    path = "/etc/connman/main.conf"
+    host.run(f"mv {path} {path}.kept")
+    if before is not None:
+        host.write(path, before)
+    for _boot in range(2):
+        host.run("/usr/lib/edge-overlay/openrc/leave-alone")
+    assert host.run(f"cat {path}").splitlines() == after
+    host.run(f"mv {path}.kept {path}")
+
+
+def test_the_layer_of_an_openrc_base(root: Root, user_data: Path, tmp_path: Path) -> None:
+    """No units, the service, and links instead of files where an upgrade would leave them."""
+    root.release(flavor="alpine")
+    (root.path / "usr/lib/systemd/systemd").unlink()
+    root.write("sbin/openrc-run")
+    made = build(f"dir:{root.path}", user_data, tmp_path / "out", "--format", "oci")
+    members = edge_layer(made.oci)
+    assert not [name for name in members if name.startswith(("usr/lib/systemd", "etc"))]
+    for name in ("edge-overlay", "run", "leave-alone"):
+        assert members[f"usr/lib/edge-overlay/openrc/{name}"].mode == 0o755
+    assert "system/oem/13_edge-overlay-openrc.yaml" in members
 
 
 def _reach(hosts: tuple[Machine, Machine], addresses: tuple[str, str]) -> None:

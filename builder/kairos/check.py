@@ -16,6 +16,10 @@ from builder.kairos.tree import Tree
 OLDEST_PYTHON = 11
 """The runtime runs on Python 3.11 and newer."""
 
+_SERVICE_MANAGERS = {
+    "systemd": ("usr/lib/systemd/systemd", "lib/systemd/systemd"),
+    "openrc": ("sbin/openrc-run", "usr/sbin/openrc-run", "usr/bin/openrc-run"),
+}
 _KERNELS = ("uImage", "Image", "zImage", "vmlinuz", "image")
 _INITRDS = ("initrd", "initramfs")
 _SHIMS = (
@@ -57,6 +61,7 @@ class KairosBase:
     shim: str | None
     grub: str | None
     warnings: tuple[str, ...]
+    service_manager: str
     time: int
     """Of kairos-release, in seconds since 1970: every time in what is made from this base."""
 
@@ -87,7 +92,7 @@ def check_base(tree: Tree, name: str, work: Path) -> KairosBase:
         )
     release = _release(text.decode(errors="replace"))
     _check_architecture(release, name)
-    _check_systemd(tree, release, name)
+    manager = _service_manager(tree, release, name)
     shim, grub = _boot_chain(tree)
     entry = tree.file(wanted)
     assert entry is not None
@@ -99,6 +104,7 @@ def check_base(tree: Tree, name: str, work: Path) -> KairosBase:
         shim,
         grub,
         _warnings(tree, shim, grub),
+        manager,
         int(entry.info.mtime),
     )
 
@@ -142,13 +148,17 @@ def _check_architecture(release: dict[str, str], name: str) -> None:
         )
 
 
-def _check_systemd(tree: Tree, release: dict[str, str], name: str) -> None:
-    if not tree.file("usr/lib/systemd/systemd") and not tree.file("lib/systemd/systemd"):
-        flavor = release.get("KAIROS_FLAVOR", "unknown")
-        raise UnfitBaseError(
-            f"{name} has no systemd (flavour {flavor}), and the overlay runs as units of systemd",
-            "take another flavour of Kairos: Ubuntu, Debian, openSUSE, SLES, Fedora, Rocky, Hadron",
-        )
+def _service_manager(tree: Tree, release: dict[str, str], name: str) -> str:
+    """What starts services there: `systemd` or `openrc`."""
+    for manager, programs in _SERVICE_MANAGERS.items():
+        if any(tree.file(program) for program in programs):
+            return manager
+    flavor = release.get("KAIROS_FLAVOR", "unknown")
+    raise UnfitBaseError(
+        f"{name} has neither systemd nor OpenRC (flavour {flavor}), and one of them has to start "
+        "the overlay",
+        "take a flavour of Kairos as it comes: Ubuntu, Debian, openSUSE, Fedora, Rocky, Alpine",
+    )
 
 
 def _python(tree: Tree) -> str | None:

@@ -13,7 +13,7 @@ from builder import __version__
 from builder.bake.vendor import vendored_dependencies
 from builder.cache import Cache, default_cache_dir
 from builder.errors import OutputError
-from builder.kairos.layer import fill_tree, pack
+from builder.kairos.layer import Fit, fill_tree, pack
 from builder.progress import Progress
 from builder.templates import TEMPLATES, render_tree
 from builder.userdata import load_user_data
@@ -45,7 +45,7 @@ def write_extension(user_data: str | None, vendor: Path, target: Path) -> list[P
     with tempfile.TemporaryDirectory(prefix=".edge-build-", dir=target) as directory:
         work = Path(directory)
         about = {"made-for": "kairos-init"}
-        tree = fill_tree(work / "edge", user_data, vendor, about, "/usr/bin/python3")
+        tree = fill_tree(work / "edge", user_data, vendor, about, Fit())
         layer = pack(tree, work, _EPOCH, lambda _folder: False)
         made = work / "made"
         made.mkdir()

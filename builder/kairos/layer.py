@@ -25,6 +25,7 @@ from builder.templates import TEMPLATES, render_tree
 COMMAND = Path("usr/bin/edge-overlay")
 USER_DATA = RUNTIME_HOME / "user-data"
 DEBIAN_ONLY = TEMPLATES / "debian-only.txt"
+_SYSTEMD = "usr/lib/systemd"
 _SHEBANG = b"#!/usr/bin/python3 "
 _GZIP_LEVEL = 6
 
@@ -45,6 +46,19 @@ class EdgeLayer:
             yield stream
 
 
+@dataclass(frozen=True)
+class Fit:
+    """What of the layer depends on the base.
+
+    `interpreter`: for the command's first line; `python`: a tree to bring, if the base has none;
+    `service_manager`: `systemd` or `openrc`.
+    """
+
+    interpreter: str = "/usr/bin/python3"
+    python: Path | None = None
+    service_manager: str = "systemd"
+
+
 def make_kairos_layer(
     user_data: str | None,
     vendor: Path,
@@ -60,8 +74,8 @@ def make_kairos_layer(
     hasn't got are in it: its own keep their modes.
     """
     about = {"kairos": base.release}
-    interpreter = base.python or COMMAND_OF_PYTHON
-    tree = fill_tree(work / "edge", user_data, vendor, about, interpreter, python)
+    fit = Fit(base.python or COMMAND_OF_PYTHON, python, base.service_manager)
+    tree = fill_tree(work / "edge", user_data, vendor, about, fit)
     return pack(tree, work, base.time, lambda folder: below.resolve(folder) is None)
 
 
@@ -70,20 +84,19 @@ def fill_tree(
     user_data: str | None,
     vendor: Path,
     about: dict[str, Any],
-    interpreter: str,
-    python: Path | None = None,
+    fit: Fit,
 ) -> Path:
     """Lay all files of the layer out in `tree`, which is made; `about` becomes `image.json`."""
     tree.mkdir()
-    edge_tree(tree, {"version": __version__})
+    edge_tree(tree, {"version": __version__}, fit.service_manager)
     home = tree / RUNTIME_HOME
     copy_runtime(home / "overlay_runtime")
     shutil.copytree(vendor, home / "vendor")
-    if python is not None:
-        shutil.copytree(python, tree / PYTHON_HOME, symlinks=True)
+    if fit.python is not None:
+        shutil.copytree(fit.python, tree / PYTHON_HOME, symlinks=True)
     record = {"edge-build": __version__, **about}
     (home / "image.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    _set_interpreter(tree / COMMAND, interpreter)
+    _set_interpreter(tree / COMMAND, fit.interpreter)
     set_modes(tree)
     if user_data is not None:
         embedded = tree / USER_DATA
@@ -116,7 +129,7 @@ def debian_only() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def edge_tree(target: Path, values: dict[str, Any]) -> None:
+def edge_tree(target: Path, values: dict[str, Any], service_manager: str = "systemd") -> None:
     """What every base gets, without what is Debian's alone, and what is Kairos's alone."""
     render_tree(TEMPLATES / "edge", target, values)
     for pattern in debian_only():
@@ -126,6 +139,9 @@ def edge_tree(target: Path, values: dict[str, Any]) -> None:
         if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()
     render_tree(TEMPLATES / "edge-kairos", target, values)
+    if service_manager == "openrc":
+        shutil.rmtree(target / _SYSTEMD)
+        render_tree(TEMPLATES / "edge-openrc", target, values)
 
 
 def _set_interpreter(command: Path, python: str) -> None:

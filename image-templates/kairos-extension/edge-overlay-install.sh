@@ -4,6 +4,11 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 
+if [ ! -e /usr/lib/systemd/systemd ] && [ ! -e /lib/systemd/systemd ]; then
+    echo "edge-overlay: ERROR: this image has no systemd; the overlay is not installed. For OpenRC" \
+        "derive from the finished image instead: edge-build image --base IMAGE" >&2
+    exit 1
+fi
 for python in /usr/bin/python3 /usr/bin/python3.1[1-9]; do
     [ -x "$python" ] && "$python" -c 'import sys, asyncio; sys.exit(sys.version_info < (3, 11))' \
         2>/dev/null && found=$python && break

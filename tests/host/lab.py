@@ -246,8 +246,9 @@ class Machine:
 
 @contextlib.contextmanager
 def machine(
-    client: docker.DockerClient, image: str, where: Site, number: int, nics: int = 1
-) -> Iterator[Machine]:
+    client: docker.DockerClient, image: str, where: Site, number: int, nics: int = 1,
+    kind: type[Machine] = Machine,
+) -> Iterator[Machine]:  # fmt: skip
     """A host on the site, with eth0, eth1…; gone at the block's end."""
     name = f"edge-host-{os.getpid()}-{number}"
     macs = [f"02:00:00:{nic:02x}:77:{number:02x}" for nic in range(nics)]
@@ -269,7 +270,7 @@ def machine(
         container = client.containers.run(image, name=name, network_mode=f"container:{holder.id}",
                                           **_RIGHTS)  # fmt: skip
         static, static6 = f"10.77.0.{200 + number}/24", f"fd77::1{number:02x}/64"
-        made = Machine(name, container, holder, where, macs[0], ports, static, static6)
+        made = kind(name, container, holder, where, macs[0], ports, static, static6)
         made.wait_for_boot()
         yield made
     finally:

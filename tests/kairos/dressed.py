@@ -12,7 +12,7 @@ from pathlib import Path
 from builder.bake.vendor import vendored_dependencies
 from builder.cache import Cache, default_cache_dir
 from builder.config import KEYS
-from builder.kairos.layer import fill_tree
+from builder.kairos.layer import Fit, fill_tree
 from builder.kairos.python import COMMAND, brought_python
 from tests.host.lab import Machine
 from tests.vm.harness.waiting import wait_until
@@ -23,7 +23,14 @@ _FOR_CONTAINERS = "usr/lib/systemd/network/05-edge-container.network"
 EMBEDDED = "/usr/lib/edge-overlay/user-data"
 
 
-def dress(host: Machine, user_data: str, flavor: str, *, bring_python: bool = False) -> None:
+def dress(
+    host: Machine,
+    user_data: str,
+    flavor: str,
+    *,
+    bring_python: bool = False,
+    service_manager: str = "systemd",
+) -> None:
     """Put the layer and Kairos's marks into a host; it counts from its next boot on.
 
     `bring_python`: as for a base that has none.
@@ -33,13 +40,13 @@ def dress(host: Machine, user_data: str, flavor: str, *, bring_python: bool = Fa
         vendor = vendored_dependencies(_cache(), work / "log")
         about = {"kairos": {"KAIROS_FLAVOR": flavor}}
         made = vendor.path / "vendor"
-        interpreter, brought = "/usr/bin/python3", None
+        fit = Fit(service_manager=service_manager)
         if bring_python:
             mirror = str(KEYS["base.mirror"].default)
-            interpreter = COMMAND
             brought = brought_python(_cache(), mirror, work / "log").path / "python"
-        tree = fill_tree(work / "edge", user_data, made, about, interpreter, brought)
-        (tree / _FOR_CONTAINERS).unlink()
+            fit = Fit(COMMAND, brought, service_manager)
+        tree = fill_tree(work / "edge", user_data, made, about, fit)
+        (tree / _FOR_CONTAINERS).unlink(missing_ok=True)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
             for path in sorted(tree.iterdir()):

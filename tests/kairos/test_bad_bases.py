@@ -128,7 +128,7 @@ def test_immucore_is_found_however_the_initrd_is_packed(
     initrd = root.path / "boot/initrd"
     initrd.write_bytes(early + b"\0" * 512 + initrd.read_bytes())
     (root.path / "usr/lib/systemd/systemd").unlink()
-    assert "has no systemd" in refused(root, user_data)
+    assert "has neither systemd nor OpenRC" in refused(root, user_data)
 
 
 def test_an_initrd_that_is_none(root: Root, user_data: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_python_to_bring_that_can_not_be_had(root: Root, user_data: Path, tmp_
 def test_no_systemd(root: Root, user_data: Path) -> None:
     root.release(flavor="alpine")
     (root.path / "usr/lib/systemd/systemd").unlink()
-    assert "has no systemd (flavour alpine)" in refused(root, user_data)
+    assert "has neither systemd nor OpenRC (flavour alpine)" in refused(root, user_data)
 
 
 @pytest.mark.parametrize(

@@ -112,17 +112,17 @@ def test_networkmanager_alone(lab: Lab) -> None:
 
     reach = _Reach(host, peer, addresses)
     reach.wait("at the start")
-    before = _links(host)
+    before = links(host)
     assert _managed(host) == {"eth0"}
     with reach.unbroken("NetworkManager restarts"):
         host.run("systemctl restart NetworkManager")
         wait_until("NetworkManager", lambda: _managed(host) == {"eth0"}, 30, evidence=host.evidence)
-    assert _links(host) == before
+    assert links(host) == before
 
     host.run("nmcli networking off")
     wait_until("eth0 without an address", lambda: host.addresses() == [], 30,
                evidence=host.evidence)  # fmt: skip
-    assert _links(host) == before, "the overlay's links are left alone"
+    assert links(host) == before, "the overlay's links are left alone"
     host.run("nmcli networking on")
     reach.wait("networking is on again")
 
@@ -131,7 +131,7 @@ def test_networkmanager_alone(lab: Lab) -> None:
     wait_until("the new address", lambda: host.addresses() == ["10.77.0.151/24"], 30,
                evidence=host.evidence)  # fmt: skip
     reach.wait("after a renumbering")
-    assert _links(host) == before
+    assert links(host) == before
     assert _managed(host) == {"eth0"}
     wait_until("the peer to know", lambda: "10.77.0.151" in peer.run("edge-overlay peers"), 30,
                evidence=peer.evidence)  # fmt: skip
@@ -205,7 +205,7 @@ def _managed(host: Machine) -> set[str]:
     return {link for link, state in states.items() if state == "connected"}
 
 
-def _links(host: Machine) -> list[tuple[str, int, bool, list[str]]]:
+def links(host: Machine) -> list[tuple[str, int, bool, list[str]]]:
     """The overlay's links: number, whether up, addresses. A link made anew has another number."""
     found = json.loads(host.run("ip -json address show"))
     return [

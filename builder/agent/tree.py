@@ -40,6 +40,7 @@ FROM_THE_IMAGE = (
     "usr/lib/systemd/system/edge-overlay-gather.service",
     "usr/lib/systemd/system/edge-overlay-kubernetes.path",
     "usr/lib/systemd/system/edge-overlay-kubernetes.service",
+    "usr/lib/systemd/system/edge-overlay-kubernetes.timer",
     "usr/lib/systemd/system/edge-overlay.service",
     "usr/lib/systemd/system/k3s-agent.service.d/50-edge-overlay.conf",
     "usr/lib/systemd/system/k3s.service.d/50-edge-overlay.conf",

@@ -29,6 +29,7 @@ ACTING = {
     "/usr/lib/systemd/system/edge-overlay-host.service",
     "/usr/lib/systemd/system/edge-overlay-kubernetes.path",
     "/usr/lib/systemd/system/edge-overlay-kubernetes.service",
+    "/usr/lib/systemd/system/edge-overlay-kubernetes.timer",
     "/usr/lib/systemd/system/edge-overlay.service",
     "/usr/lib/systemd/system/k3s-agent.service.d/50-edge-overlay.conf",
     "/usr/lib/systemd/system/k3s.service.d/50-edge-overlay.conf",

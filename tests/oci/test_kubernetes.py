@@ -170,7 +170,11 @@ def test_who_deletes_it_gets_it_back_and_k3s_is_not_restarted(edge: Host) -> Non
     edge.run("systemctl start k3s")
     pid = edge.run("systemctl show -P MainPID k3s")
     content = edge.run(f"cat {DROP_IN}")
+    assert active(edge, "edge-overlay-kubernetes.timer") == "active"
     for path in (DROP_IN, POD):
+        # systemd does not watch while the service runs; after 5 minutes the timer would see it.
+        until(edge, "the end of a look",
+              lambda: active(edge, "edge-overlay-kubernetes.service") == "inactive")  # fmt: skip
         edge.run(f"rm {path}")
         until(edge, f"{path} again", lambda path=path: edge.try_run(f"test -e {path}")[0] == 0)
     assert edge.run(f"cat {DROP_IN}") == content

@@ -335,7 +335,7 @@ WAYS = {
 
 def test_networkd_leaves_the_vip_where_it_is(edge: Host, site: Site) -> None:
     """kube-vip#173. On physical NICs a restart of networkd takes addresses of services away, and
-    kube-vip puts them back (within 3 s: tests/kubernetes/test_manifest.py)."""
+    kube-vip puts them back (tests/kubernetes/test_manifest.py)."""
     describe(edge, site, block({"lan0": STATIC}))
     proved(edge)
     wait_until("the overlay", lambda: edge.overlay().get("state") == "up", _LIMIT_S)

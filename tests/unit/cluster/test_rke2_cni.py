@@ -13,11 +13,12 @@ from tests.unit.cluster.host import CIDR, K3S, VIP, Host
 SERVER, AGENT = "rke2-server.service", "rke2-agent.service"
 CONFIG = "etc/rancher/rke2/config.yaml"
 MANIFESTS = "var/lib/rancher/rke2/server/manifests"
-OURS = f"{MANIFESTS}/edge-overlay-cni.yaml"
+OURS = "edge-overlay-*.yaml"
 
 
 def written(host: Host) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(host.read(OURS))
+    (path,) = (host.root / MANIFESTS).glob(OURS)
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
     return found
 
 
@@ -54,7 +55,7 @@ def test_all_servers_write_the_same(tmp_path: Path) -> None:
                               "mtu": 1430 - 80 * number, "vni": 100, "port": 4797})  # fmt: skip
         host.unit(SERVER)
         host.apply()
-        texts.add(host.read(OURS))
+        texts.add(host.read(f"{MANIFESTS}/edge-overlay-canal.yaml"))
     assert len(texts) == 1
 
 
@@ -64,22 +65,22 @@ def test_nothing_is_written_elsewhere(tmp_path: Path, unit: str, config: str) ->
     host.unit(unit)
     host.write(CONFIG, config)
     host.apply()
-    assert not (tmp_path / OURS).exists()
+    assert not list((tmp_path / MANIFESTS).glob("edge-overlay-c*"))
 
 
 def test_the_users_own_is_left_and_checked(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.unit(SERVER)
     host.write(
-        f"{MANIFESTS}/canal.yaml", helm_chart_config("rke2-canal", "flannel:\n  iface: x0\n")
+        f"{MANIFESTS}/canal.yaml", helm_chart_config("rke2-canal", "flannel:\n  iface: scbr-100\n")
     )
     host.apply()
-    assert not (tmp_path / OURS).exists()
+    assert not list((tmp_path / MANIFESTS).glob("edge-overlay-c*"))
     assert host.problems() == []
     host.write(f"{MANIFESTS}/canal.yaml", helm_chart_config("rke2-canal", "flannel:\n  vni: 7\n"))
     host.apply()
     (problem,) = host.problems()
-    assert "/canal.yaml: rke2-canal is not told which NIC to use" in problem
+    assert "/canal.yaml: rke2-canal is not told of scbr-100" in problem
     assert "cni-values canal --form rke2" in problem
 
 

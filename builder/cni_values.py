@@ -49,8 +49,7 @@ Exit codes (sysexits(3)):
               help="whose `overlay:` block counts")  # fmt: skip
 @click.option("--mtu", type=click.IntRange(_LEAST_MTU, _MOST_MTU), metavar="BYTES",
               help="that fit scbr-100  [default: `mtu` of user-data, else as found]")  # fmt: skip
-@click.option("--pods", metavar="CIDR", help="Calico: the pool of pods' addresses, routed without "
-              "encapsulation")  # fmt: skip
+@click.option("--pods", metavar="CIDR", help="Calico: the pool of pods' addresses")
 @click.option("--output", type=click.Path(dir_okay=False), metavar="FILE",
               help="instead of standard output")  # fmt: skip
 def cni_values(

@@ -108,6 +108,9 @@ def _daemonset(_options: argparse.Namespace, paths: Paths) -> int:
 
 
 def _plan(paths: Paths) -> Plan:
+    if not records.readable(paths):
+        raise HostError("what Kubernetes is told can be read by root only",
+                        "sudo edge-overlay kubernetes")  # fmt: skip
     return make_plan(paths.root, gather(paths), records.load(paths))
 
 

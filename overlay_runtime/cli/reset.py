@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from overlay_runtime.kubernetes import record as records
 from overlay_runtime.paths import Paths
 from overlay_runtime.state import StateStore
 
@@ -20,5 +21,7 @@ def reset(options: argparse.Namespace, paths: Paths) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             return 1
     print("The stored address is forgotten." if store.clear() else "No address was stored.")
+    if records.load(paths).adopted:
+        print("Kubernetes was set up with that address: an etcd does not start on another.")
     print("It is used until the service starts again: systemctl restart edge-overlay")
     return 0

@@ -15,6 +15,8 @@ def kubernetes(host: Host) -> Result:
     paths = host.paths
     if paths is None:
         return Result("unknown", "where the host's files are is not known")
+    if not records.readable(paths):
+        return Result("unknown", "it can be read by root only: sudo edge-overlay doctor")
     plan = make_plan(paths.root, gather(paths), records.load(paths))
     name = plan.detected.distribution
     if plan.overlay is None:

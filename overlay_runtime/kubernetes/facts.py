@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from overlay_runtime.address import IPNetwork
 from overlay_runtime.config.cluster import Cluster
 from overlay_runtime.config.document import Value, read_document
 from overlay_runtime.config.kairos import files, is_kairos
+from overlay_runtime.config.keys import OverlayConfig
 from overlay_runtime.config.load import load, read_text
 from overlay_runtime.errors import ConfigError
 from overlay_runtime.paths import Paths
@@ -25,12 +25,16 @@ class Facts:
     it is there and wrong. `status` is None while no agent runs, `last` is what one wrote last."""
 
     has_block: bool
-    cluster: Cluster = field(default_factory=Cluster)
-    cidr: IPNetwork | None = None
+    config: OverlayConfig = field(default_factory=OverlayConfig)
     fault: str = ""
     status: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
     kairos: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The block `kubernetes` of user-data."""
+        return self.config.kubernetes
 
     @property
     def up(self) -> bool:
@@ -61,8 +65,7 @@ def gather(paths: Paths) -> Facts:
     if loaded.config is None:
         fault = "; ".join(loaded.problems)
         return Facts(False, fault=fault, status=status, last=found, kairos=kairos)
-    config = loaded.config
-    return Facts(True, config.kubernetes, config.cidr, status=status, last=found, kairos=kairos)
+    return Facts(True, loaded.config, status=status, last=found, kairos=kairos)
 
 
 def _kairos(paths: Paths) -> dict[str, Any]:

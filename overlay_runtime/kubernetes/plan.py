@@ -8,7 +8,7 @@ from typing import Any
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, NONE, RKE2, Cluster
-from overlay_runtime.kubernetes import kubeadm, rancher, vip
+from overlay_runtime.kubernetes import charts, kubeadm, rancher, vip
 from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts
 from overlay_runtime.kubernetes.model import (
@@ -33,7 +33,7 @@ def make_plan(root: Path, facts: Facts, record: Record, starting: str | None = N
     plan.withheld, plan.leave = _withheld(root, facts, plan, record)
     if overlay is None or detected.distribution is None or cluster.distribution == NONE:
         return plan
-    _fill(root, plan, overlay)
+    _fill(root, facts, plan, overlay, record)
     if plan.withheld:
         plan.files = []
     return plan
@@ -92,10 +92,10 @@ def _lives_there(root: Path, facts: Facts, detected: Detected) -> bool:
     else:
         texts = rancher.said_by_user(root, detected).values.get("node-ip", [])[:1]
     found = [address(text) for text in texts]
-    return any(facts.cidr is not None and at is not None and at in facts.cidr for at in found)
+    return any(at is not None and at in facts.config.cidr for at in found)
 
 
-def _fill(root: Path, plan: Plan, overlay: Overlay) -> None:
+def _fill(root: Path, facts: Facts, plan: Plan, overlay: Overlay, record: Record) -> None:
     cluster, detected, port = plan.cluster, plan.detected, API_PORT
     if detected.distribution in _RANCHER:
         user = rancher.said_by_user(root, detected)
@@ -105,6 +105,10 @@ def _fill(root: Path, plan: Plan, overlay: Overlay) -> None:
         plan.files.append(ours)
         plan.notes += said.unreadable
         plan.contradictions += rancher.contradictions(cluster, detected, overlay, said)
+        if detected.distribution == RKE2 and detected.server:
+            manifests, found = charts.plan(root, cluster, facts.config, overlay, said)
+            plan.files += manifests
+            plan.contradictions += found
     elif detected.distribution == KUBEADM:
         plan.files += kubeadm.plan(root, cluster, overlay, server=detected.server)
         plan.contradictions += kubeadm.contradictions(root, overlay, server=detected.server)
@@ -112,7 +116,7 @@ def _fill(root: Path, plan: Plan, overlay: Overlay) -> None:
     plan.files += manifests
     plan.contradictions += found
     plan.notes += notes
-    plan.contradictions += _roles(cluster, detected)
+    plan.contradictions += [*_roles(cluster, detected), *_moved(root, detected, overlay, record)]
 
 
 def _roles(cluster: Cluster, detected: Detected) -> list[Contradiction]:
@@ -124,3 +128,15 @@ def _roles(cluster: Cluster, detected: Detected) -> list[Contradiction]:
     part = "a control plane" if detected.server else "an agent"
     return [Contradiction("user-data", f"`role: {cluster.role}`, but this host is {part}",
                           f"the role of {name}", "change `kubernetes.role`")]  # fmt: skip
+
+
+def _moved(root: Path, detected: Detected, overlay: Overlay, record: Record) -> list[Contradiction]:
+    """After `edge-overlay reset` a host may have another address than its cluster knows."""
+    name = str(detected.distribution)
+    first = record.adopted.get(name, str(overlay.address))
+    path = set_up(root, name)
+    if first == str(overlay.address) or path is None:
+        return []
+    return [Contradiction(path, f"{name} was set up as {first}, and this host is {overlay.address}",
+                          f"`address: {first}` in user-data, or this host joined anew",
+                          "an etcd does not start on another address than its own")]  # fmt: skip

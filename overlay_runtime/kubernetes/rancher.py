@@ -109,7 +109,7 @@ def _wanted(
             ("The node's address, and etcd's: it stays, whatever the physical network does."),
         )
     # RKE2 has no such key: its flannel is canal, a chart of its own.
-    if name == K3S and free("flannel-iface") and user.one("flannel-backend") != "none":
+    if name == K3S and free("flannel-iface") and _has_flannel(cluster, user):
         yield "flannel-iface", overlay.interface, "flannel's packets go through the overlay."
     if not detected.server:
         if detected.server is False and cluster.role == AGENT and free("server"):
@@ -128,10 +128,20 @@ def _wanted(
         yield "tls-san+", names, "The API server's certificate has the VIP and the names outside."
     if cluster.role == SERVER and free("server") and free("cluster-init"):
         yield "server", server_url(name, overlay), "Where this host joins: the VIP."
+    if cluster.cni in ("calico", "cilium") and name == K3S:
+        for key, value in (("flannel-backend", "none"), ("disable-network-policy", True)):
+            if free(key):
+                yield key, value, f"{cluster.cni} is the CNI, and has policies of its own."
+    if cluster.cni and name == RKE2 and free("cni"):
+        yield "cni", cluster.cni, "As named in user-data."
     if (name, cluster.role) == (K3S, INIT) and not any(
         key in user.values for key in ("cluster-init", "datastore-endpoint", "server")
     ):
         yield "cluster-init", True, "The first control plane: etcd, so that others can join."
+
+
+def _has_flannel(cluster: Cluster, user: Said) -> bool:
+    return user.one("flannel-backend") != "none" and cluster.cni in (None, "flannel")
 
 
 def server_url(name: str, overlay: Overlay) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def load(paths: Paths) -> Record:
     parts = [found.get(key) if isinstance(found, dict) else None for key in _PARTS]
     return Record(*({str(k): str(v) for k, v in part.items()} if isinstance(part, dict) else {}
                     for part in parts))  # fmt: skip
+
+
+def readable(paths: Paths) -> bool:
+    """Return whether this user may read the record: else nothing true can be said."""
+    return not paths.state_dir.exists() or os.access(paths.state_dir, os.R_OK | os.X_OK)
 
 
 def save(paths: Paths, record: Record) -> None:

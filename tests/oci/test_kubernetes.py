@@ -51,6 +51,7 @@ def edge(one: Host) -> Iterator[Host]:
     """The host as after its installation: no Kubernetes yet, the overlay up."""
     yield one
     one.run(
+        "systemctl stop edge-overlay-kubernetes.path edge-overlay-kubernetes.service;"
         "systemctl stop k3s rke2-server kubelet 2>/dev/null; systemctl reset-failed;"
         "rm -rf /etc/rancher /var/lib/rancher /etc/kubernetes /usr/local/bin/k3s"
         " /usr/local/bin/rke2 /usr/bin/kubelet /usr/bin/kubeadm"
@@ -59,7 +60,8 @@ def edge(one: Host) -> Iterator[Host]:
         " /run/edge-overlay/notices/kubernetes.json;"
         "for unit in k3s rke2-server kubelet; do rm -f /etc/systemd/system/$unit.service;"
         " rm -rf /etc/systemd/system/$unit.service.d; done; systemctl daemon-reload;"
-        f"cp /root/user-data {USER_DATA}; systemctl restart edge-overlay-gather edge-overlay"
+        f"cp /root/user-data {USER_DATA}; systemctl restart edge-overlay-gather edge-overlay;"
+        "systemctl start edge-overlay-kubernetes.path"
     )
     until(one, "the overlay", lambda: one.overlay().get("state") == "up")
 
@@ -190,8 +192,8 @@ def test_who_deletes_it_gets_it_back_and_k3s_is_not_restarted(edge: Host) -> Non
 
 def test_a_cluster_of_before_starts_as_it_was(edge: Host) -> None:
     """The agent comes to a host on which k3s has run for long; then the overlay fails, too."""
-    install(edge)
     edge.run("mkdir -p /var/lib/rancher/k3s/server/db; systemctl stop edge-overlay")
+    install(edge)
     edge.run("timeout 20 systemctl start k3s")
     assert heard(edge) == {"command": "server"}
     edge.run("systemctl start edge-overlay edge-overlay-kubernetes")

@@ -333,6 +333,23 @@ WAYS = {
 }  # fmt: skip
 
 
+def test_networkd_leaves_the_vip_where_it_is(edge: Host, site: Site) -> None:
+    """kube-vip#173. On physical NICs a restart of networkd takes addresses of services away, and
+    kube-vip puts them back (within 3 s: tests/kubernetes/test_manifest.py)."""
+    describe(edge, site, block({"lan0": STATIC}))
+    proved(edge)
+    wait_until("the overlay", lambda: edge.overlay().get("state") == "up", _LIMIT_S)
+    vip, service = f"{edge.overlay()['overlay']['vip']}/32", "10.77.0.200/32"
+    for address, nic in ((vip, "scbr-100"), (service, "lan0")):
+        edge.run(f"ip address add {address} dev {nic} preferred_lft 0")
+    edge.run("networkctl reload; sleep 1")
+    assert {vip, service} <= addresses(edge, "scbr-100") | addresses(edge, "lan0")
+    for command in ("systemctl restart systemd-networkd", "networkctl reconfigure lan0",
+                    "systemctl kill -s KILL edge-overlay"):  # fmt: skip
+        edge.run(f"{command}; sleep 2")
+        assert vip in addresses(edge, "scbr-100"), command
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_overlay_works_over_a_static_address_of_each_kind(
     edge: Host, hosts: tuple[Host, Host], site: Site, way: str

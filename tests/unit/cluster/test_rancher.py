@@ -65,6 +65,73 @@ def test_the_role_says_whom_to_join(
     assert found == common | more
 
 
+@pytest.mark.parametrize("cni", ["calico", "cilium"])
+def test_another_cni_than_flannel(tmp_path: Path, cni: str) -> None:
+    host = Host(tmp_path, f"cni: {cni}")
+    host.unit(K3S)
+    assert written(host) == {
+        "node-ip": OWN, "advertise-address": OWN, "tls-san+": [VIP], "flannel-backend": "none",
+        "disable-network-policy": True,
+    }  # fmt: skip
+
+
+CHARTS = "var/lib/rancher/rke2/server/manifests"
+
+
+@pytest.mark.parametrize(
+    ("block", "config", "chart"),
+    [
+        ("", "", "canal"),
+        ("cni: calico", "", "calico"),
+        ("", "cni: cilium\n", "cilium"),
+        ("cni: calico", "cni: [multus, canal]\n", "canal"),
+        ("", "cni: none\n", ""),
+    ],
+)
+def test_rke2_has_its_cni_on_the_overlay(
+    tmp_path: Path, block: str, config: str, chart: str
+) -> None:
+    host = Host(tmp_path, block)
+    host.unit("rke2-server.service")
+    host.write("etc/rancher/rke2/config.yaml", config)
+    found = written(host, RKE2_DROP_IN)
+    assert found.get("cni") == ("calico" if block and not config else None)
+    names = {path.name for path in (tmp_path / CHARTS).glob("*")}
+    assert names == ({f"edge-overlay-{chart}.yaml"} if chart else set())
+    if chart:
+        document = yaml.safe_load(host.read(f"{CHARTS}/edge-overlay-{chart}.yaml"))
+        assert document["metadata"]["name"] == f"rke2-{chart}"
+    if chart == "canal":
+        values = yaml.safe_load(document["spec"]["valuesContent"])
+        assert values["flannel"]["iface"] == "scbr-100"
+
+
+def test_a_chart_of_the_users_own(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit("rke2-server.service")
+    text = "kind: HelmChartConfig\nmetadata:\n  name: rke2-canal\nspec: {valuesContent: 'x: 1'}\n"
+    host.write(f"{CHARTS}/rke2-canal-config.yaml", text)
+    host.apply()
+    assert {path.name for path in (tmp_path / CHARTS).glob("*")} == {"rke2-canal-config.yaml"}
+    [found] = wrong(host)
+    assert "rke2-canal is not told of scbr-100" in found
+    host.write(
+        f"{CHARTS}/rke2-canal-config.yaml", text.replace("x: 1", "flannel: {iface: scbr-100}")
+    )
+    assert wrong(host) == []
+
+
+def test_a_host_that_was_given_another_address(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.apply()
+    host.write("var/lib/rancher/k3s/server/db/state.db", "")
+    host.up("100.64.192.9")
+    host.apply()
+    [found] = wrong(host)
+    assert f"k3s was set up as {OWN}, and this host is 100.64.192.9" in found
+
+
 def test_ipv6(tmp_path: Path) -> None:
     host = Host(tmp_path, "role: server")
     host.up("fd00:1::5", "fd00:1::1")
@@ -240,8 +307,7 @@ OPTIONS = {
     "rke2-agent.service": COMMON | {"node-name"},
     K3S: COMMON | {"advertise-address", "tls-san", "etcd-arg", "kube-apiserver-arg",
                    "flannel-iface", "flannel-backend", "flannel-external-ip", "cluster-init",
-                   "https-listen-port",
-                   "datastore-endpoint"},
+                   "disable-network-policy", "https-listen-port", "datastore-endpoint"},
     AGENT: COMMON | {"flannel-iface", "flannel-conf", "flannel-cni-conf"},
 }  # fmt: skip
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from overlay_runtime.cli import main
+from overlay_runtime.doctor import model
+from overlay_runtime.doctor.cluster import kubernetes as doctor_check
 from overlay_runtime.kubernetes.running import has_address, listening, look
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, OWN, VIP, Host
 
@@ -134,3 +136,36 @@ def test_configurations_for_kubeadm(tmp_path: Path, capsys: pytest.CaptureFixtur
         True,
     )
     assert "kind: DaemonSet" in _cli(host, capsys, "daemonset")[1]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "verdict", "words"),
+    [
+        ("", "ok", "k3s is on the overlay"),
+        ("deleted", "warning", "not written: /etc/rancher"),
+        ("contradicts", "fault", "node-ip: 192.0.2.7"),
+        ("before", "warning", "was set up on this host before"),
+        ("several", "warning", "name one"),
+        ("nothing", "ok", "no Kubernetes"),
+        ("down", "unknown", "no overlay address"),
+    ],
+)
+def test_the_doctor(tmp_path: Path, trouble: str, verdict: str, words: str) -> None:
+    host = Host(tmp_path)
+    if trouble != "nothing":
+        host.unit(AGENT)
+    if trouble == "several":
+        host.unit("rke2-agent.service")
+    if trouble == "before":
+        host.write("var/lib/rancher/k3s/agent/kubelet.kubeconfig", "")
+    host.apply()
+    if trouble == "deleted":
+        (tmp_path / DROP_IN).unlink()
+    if trouble == "contradicts":
+        host.write("etc/rancher/k3s/config.yaml", "node-ip: 192.0.2.7\n")
+    if trouble == "down":
+        host.up(None)
+    machine = model.Host({"state": "up"}, 0.0, 0.0, host.paths.state_dir, tmp_path,
+                         paths=host.paths)  # fmt: skip
+    result = doctor_check(machine)
+    assert (result.verdict, words in result.found) == (verdict, True), result

@@ -65,8 +65,8 @@ class KubeVip:
         metadata=about(
             checks.number(2, LONGEST_LEASE),
             "a whole number of seconds, more than `renew-deadline`",
-            "So long after the VIP's holder is gone, at most, another host takes the VIP (and a "
-            "second).",
+            "So long after the VIP's host has lost its power, and up to 4.4 `retry-period`s more, "
+            "another one takes the VIP.",
             type="integer",
             minimum=2,
             maximum=LONGEST_LEASE,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from overlay_runtime.config.cluster import AUTO, NONE
 from overlay_runtime.config.load import fault_of
@@ -21,9 +22,13 @@ from overlay_runtime.kubernetes.facts import Facts, gather
 from overlay_runtime.kubernetes.plan import foreign, overlay_of
 from overlay_runtime.kubernetes.running import Running, has_address
 from overlay_runtime.paths import Paths
+from overlay_runtime.status import boottime
 
 LIMIT_S = 60.0
 """systemd gives kubelet.service 90 s to start; k3s' and RKE2's units have no limit."""
+
+ALONE_S = 5.0
+"""How long after its start an agent that hears no other host is waited for."""
 
 _LOOK_EVERY = 0.5
 GO, STAY = 0, 1
@@ -73,6 +78,8 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
             return facts.why_not(), None
         if not has_address(overlay.address):
             return f"{overlay.address} is not on {overlay.interface}", None
+        if facts.status and hears_nobody_yet(facts.status, boottime()):
+            return "no other host is heard yet", None
         if facts.fault and not set_up(paths.root, name):
             return facts.fault, None
         outcome = apply(paths, unit, facts=facts, running=lambda _plan, _paths: Running())
@@ -83,6 +90,18 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
             say(f"{why}; {unit} starts with what was written before")
             return "", GO
         return why, None
+
+
+def hears_nobody_yet(status: dict[str, Any], now: float) -> bool:
+    """Whether an agent started too short a time ago to know whether there are others.
+
+    After a boot the stored address is there at once, the others only when a NIC's link-local
+    address is tested (RFC 4862, a second or two). An etcd that starts in between loses its first
+    connections for a second, takes the cluster for one without a leader, and calls for an election
+    that costs the leader its place (etcd 3.4; measured in tests/kubernetes/test_etcd.py).
+    """
+    heard = any(peer["state"] == "up" for peer in status.get("peers", ()))
+    return not heard and now - status.get("started", 0.0) < ALONE_S
 
 
 def _outcome(outcome: Outcome, say: Callable[[str], None]) -> tuple[str, int | None]:

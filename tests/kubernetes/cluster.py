@@ -13,7 +13,7 @@ from datetime import datetime
 
 from tests.kubernetes import vip as kube_vip
 from tests.kubernetes.etcd import Member, Watch, Writers, start_members
-from tests.kubernetes.faults import FIRST, three_hosts
+from tests.kubernetes.faults import FIRST, may_start, three_hosts
 from tests.kubernetes.kubeadm import ControlPlane, own_etc
 from tests.kubernetes.pods import NETWORK, Pod, flannel, subnet_file
 from tests.kubernetes.programs import Programs
@@ -104,7 +104,7 @@ class Cluster:
         """Bring a host back after a power cut, with another physical address: the overlay first,
         then what the host runs, as systemd and kubelet order it."""
         self.lab.power_on(host, address)
-        until(host.up, f"the overlay of {host.name} is up again", 20)
+        until(lambda: may_start(host), f"the overlay of {host.name} is up again", 20)
         for number, each in enumerate(self.hosts):
             if each is host:
                 self.members[number].service.start()

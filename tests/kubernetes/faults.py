@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from overlay_runtime.kubernetes.wait import hears_nobody_yet
+from overlay_runtime.status import boottime
 from tests.netns.lab import Host, Lab
 
 FIRST, SECOND, THIRD = "10.9.0", "172.20.5", "192.168.77"
@@ -38,6 +40,12 @@ def renumber_in_turn(
         time.sleep(without)
         host.ip("address", "add", f"{network}.{number}/24", "dev", "eth0")
         time.sleep(pause)
+
+
+def may_start(host: Host) -> bool:
+    """Whether Kubernetes' units would be let start on a host that boots: the runtime's own words
+    (`edge-overlay kubernetes wait`, which their drop-ins run)."""
+    return host.up() and not hears_nobody_yet(host.status(), boottime())
 
 
 def _take_away(host: Host) -> None:

@@ -18,7 +18,14 @@ from tests.kubernetes.etcd import (
     start_members,
 )
 from tests.kubernetes.evidence import record
-from tests.kubernetes.faults import FIRST, SECOND, renumber_all, renumber_in_turn, three_hosts
+from tests.kubernetes.faults import (
+    FIRST,
+    SECOND,
+    may_start,
+    renumber_all,
+    renumber_in_turn,
+    three_hosts,
+)
 from tests.netns.lab import Host, Lab, until
 
 Fault = Callable[[list[Host]], None]
@@ -69,7 +76,7 @@ def test_a_host_loses_its_power_and_comes_back(lab: Lab, whose: str) -> None:
         lab.power_cut(victim.host)
         time.sleep(4)
         lab.power_on(victim.host, f"{SECOND}.{number}/24")  # the lease went to somebody else
-        until(victim.host.up, "its overlay is up again", 20)
+        until(lambda: may_start(victim.host), "its overlay is up again", 20)
         victim.service.start()
         until(victim.ready, "its etcd is ready again", 30)
         time.sleep(1)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from overlay_runtime.kubernetes import wait as module
-from overlay_runtime.kubernetes.wait import GO, STAY, wait
+from overlay_runtime.kubernetes.wait import GO, STAY, hears_nobody_yet, wait
+from overlay_runtime.status import boottime
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, USER_DATA, Host
 
 
@@ -55,6 +56,25 @@ def test_it_goes_on_when_the_overlay_comes_up(tmp_path: Path) -> None:
     assert ask(host, limit=20.0)[0] == GO
     timer.join()
     assert (tmp_path / DROP_IN).exists()
+
+
+def test_others_are_waited_for_after_a_boot_but_not_for_long() -> None:
+    lost, heard = [{"state": "lost"}], [{"state": "lost"}, {"state": "up"}]
+    assert hears_nobody_yet({"started": 100.0, "peers": lost}, 104.9)
+    assert not hears_nobody_yet({"started": 100.0, "peers": heard}, 100.1)
+    assert not hears_nobody_yet({"started": 100.0, "peers": []}, 105.1)
+
+
+def test_it_goes_on_when_another_host_is_heard(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.up(started=boottime())
+    code, said = ask(host)
+    assert (code, "no other host is heard yet" in said) == (STAY, True)
+    peer = {"name": "two", "address": "100.64.192.6", "physical": [], "transport": "ipv4",
+            "last_seen": 0.0, "since": 0.0, "state": "up"}  # fmt: skip
+    host.up(started=boottime(), peers=[peer])
+    assert ask(host) == (GO, "")
 
 
 def test_an_agent_that_is_gone_is_waited_for(tmp_path: Path) -> None:

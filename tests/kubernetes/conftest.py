@@ -17,7 +17,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.kubernetes)
-            item.add_marker(pytest.mark.timeout(180))
+            # Programs may have to be built first, which has its own limit.
+            item.add_marker(pytest.mark.timeout(180, func_only=True))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 
 from overlay_runtime.files import write_atomic
 from overlay_runtime.kubernetes import record as records
-from overlay_runtime.kubernetes.detect import UNITS
+from overlay_runtime.kubernetes.detect import UNITS, detect
 from overlay_runtime.kubernetes.facts import Facts, gather
 from overlay_runtime.kubernetes.model import File, Plan, below
 from overlay_runtime.kubernetes.plan import make_plan
@@ -68,7 +68,9 @@ def apply(
             plan = make_plan(paths.root, facts, record, starting)
         outcome = Outcome(plan)
         if not plan.leave:
-            _bring_about(paths, record, outcome)
+            # With several here, who starts tells its own part alone: the other's files stay.
+            alone = not (starting and detect(paths.root, facts.cluster, facts.kairos).several)
+            _bring_about(paths, record, outcome, alone=alone)
     tell(paths.notices, notice(outcome, running(plan, paths)))
     return outcome
 
@@ -108,7 +110,7 @@ def describe(plan: Plan, running: Running) -> dict[str, Any]:
     }
 
 
-def _bring_about(paths: Paths, record: records.Record, outcome: Outcome) -> None:
+def _bring_about(paths: Paths, record: records.Record, outcome: Outcome, *, alone: bool) -> None:
     plan = outcome.plan
     wanted = {file.path: file for file in plan.files}
     name = plan.detected.distribution
@@ -124,9 +126,10 @@ def _bring_about(paths: Paths, record: records.Record, outcome: Outcome) -> None
         return
     for file in wanted.values():
         _write(paths, file, outcome)
-    for path in sorted(record.files.keys() - wanted.keys()):
+    gone = record.files.keys() - wanted.keys() if alone else set()
+    for path in sorted(gone):
         _remove(paths, path, record.files[path], outcome)
-    kept = {path: total for path, total in record.files.items() if path in wanted}
+    kept = {path: total for path, total in record.files.items() if path not in gone}
     if not wanted:
         record.adopted.clear()
     try:

@@ -112,6 +112,19 @@ def test_several_are_told_and_nothing_is_written(tmp_path: Path) -> None:
     assert host.apply(AGENT).written == [f"/{DROP_IN}"], "the one that starts tells"
 
 
+def test_of_several_none_takes_the_files_of_another_away(tmp_path: Path) -> None:
+    """A kubelet that a package enabled, and that nobody set up, is started anew for ever."""
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.unit("kubelet.service")
+    host.apply(K3S)
+    assert {DROP_IN, POD} <= files(tmp_path)
+    assert host.apply("kubelet.service").removed == []
+    assert {DROP_IN, POD} <= files(tmp_path)
+    host.user_data("distribution: kubeadm")
+    assert {f"/{DROP_IN}", f"/{POD}"} <= set(host.apply().removed), "it is named now"
+
+
 def test_programs_alone_are_several_but_one_is_enabled(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.write("usr/bin/kubeadm", "")

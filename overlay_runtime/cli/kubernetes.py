@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from overlay_runtime.errors import HostError
 from overlay_runtime.kubernetes import record as records
 from overlay_runtime.kubernetes.apply import Outcome, apply, describe
-from overlay_runtime.kubernetes.facts import gather
+from overlay_runtime.kubernetes.facts import Facts, gather
 from overlay_runtime.kubernetes.model import Overlay, Plan
 from overlay_runtime.kubernetes.plan import make_plan
 from overlay_runtime.kubernetes.running import Running, look
@@ -25,7 +25,8 @@ _NAMES = {"k3s": "K3s", "rke2": "RKE2", "kubeadm": "kubeadm"}
 def kubernetes(options: argparse.Namespace, paths: Paths) -> int:
     """Do what the action says. Raises HostError when there is no overlay to speak of."""
     actions = {"show": _show, "apply": _apply, "wait": _wait, "adopt": _adopt,
-               "init-config": _init, "join-config": _join, "daemonset": _daemonset}  # fmt: skip
+               "withdraw": _withdraw, "init-config": _init, "join-config": _join,
+               "daemonset": _daemonset}  # fmt: skip
     return actions[options.action](options, paths)
 
 
@@ -63,9 +64,18 @@ def _adopt(_options: argparse.Namespace, paths: Paths) -> int:
     return CONTRADICTED if outcome.failed else OK
 
 
+def _withdraw(_options: argparse.Namespace, paths: Paths) -> int:
+    set_up(debug=False)
+    outcome = apply(paths, facts=Facts(has_block=False))
+    _tell(outcome)
+    return CONTRADICTED if outcome.failed else OK
+
+
 def _tell(outcome: Outcome) -> None:
     for path in outcome.written:
         print(f"written: {path}")
+    for path in outcome.removed:
+        print(f"removed: {path}")
     for text in outcome.failed:
         print(f"edge-overlay: {text}", file=sys.stderr)
     print("Kubernetes follows when it is restarted; that is yours to do.")

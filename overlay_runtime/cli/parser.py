@@ -81,8 +81,8 @@ def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "show (the default): what was found, what is written where and why; exit code 1 if "
         "something contradicts it. apply: write it. wait: until it is written and the overlay is "
         "up, as Kubernetes' units do. adopt: write it although Kubernetes was set up without the "
-        "overlay. init-config, join-config: print a configuration for kubeadm. daemonset: print "
-        "kube-vip's manifest for kubectl.",
+        "overlay. withdraw: remove what was written. init-config, join-config: print a "
+        "configuration for kubeadm. daemonset: print kube-vip's manifest for kubectl.",
         json=True,
     )  # fmt: skip
     kubernetes.add_argument("action", nargs="?", choices=KUBERNETES_ACTIONS, default="show",
@@ -166,7 +166,7 @@ def _for_running_hosts(commands: argparse._SubParsersAction[argparse.ArgumentPar
 
 
 KUBERNETES_ACTIONS = (
-    "show", "apply", "wait", "adopt", "init-config", "join-config", "daemonset",
+    "show", "apply", "wait", "adopt", "withdraw", "init-config", "join-config", "daemonset",
 )  # fmt: skip
 
 HOST_ACTIONS = ("check", "prepare", "confirm", "undo", "work")

@@ -289,7 +289,10 @@ def interface(value: Value) -> str:
     """Check the name of one physical NIC."""
     if isinstance(value.data, str) and any(c in value.data for c in "*?["):
         raise Wrong(f"found {shown(value)}", "a pattern can't be used here: name one NIC")
-    return _interface(value)
+    name = _interface(value)
+    if not name.isprintable():  # the kernel has no objection, but YAML
+        raise Wrong(f"found {shown(value)}, which can't be shown", "name the NIC by `ip link`")
+    return name
 
 
 def interfaces(value: Value) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from overlay_runtime.files import write_atomic
 from overlay_runtime.kubernetes import record as records
-from overlay_runtime.kubernetes.detect import UNITS, set_up
+from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts, gather
 from overlay_runtime.kubernetes.model import File, Plan, below
 from overlay_runtime.kubernetes.plan import make_plan
@@ -29,16 +29,23 @@ log = logging.getLogger(__name__)
 
 SUBJECT = "kubernetes"
 _FOLDER_MODE = 0o755
+_FOLDER_MODES = {"server": 0o700}
+"""There k3s and RKE2 keep keys and tokens: they make it so themselves, unless it is there
+(pkg/daemons/control/server.go, `prepare`)."""
 
 
 @dataclass
 class Outcome:
-    """What an apply did: paths written and removed, and what could not be done."""
+    """What an apply did: paths written and removed, and what could not be done.
+
+    `unwritten`: the paths of files that say something, and could not be written.
+    """
 
     plan: Plan
     written: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    unwritten: list[str] = field(default_factory=list)
 
 
 def apply(
@@ -50,17 +57,20 @@ def apply(
     running: Callable[[Plan, Paths], Running] = look,
 ) -> Outcome:
     """Bring the host's files to what the plan says. Never raises for what the disk refuses."""
-    record = records.load(paths)
     facts = facts or gather(paths)
-    if starting:
-        record.started |= {name: starting for name, of in UNITS.items() if starting in of}
-    plan = make_plan(paths.root, facts, record, starting)
-    if adopt and plan.detected.distribution and plan.overlay:
-        record.adopted[plan.detected.distribution] = str(plan.overlay.address)
+    with records.alone(paths):
+        record = records.load(paths)
+        if starting:
+            record.started |= {name: starting for name, of in UNITS.items() if starting in of}
         plan = make_plan(paths.root, facts, record, starting)
-    outcome = Outcome(plan)
-    if not plan.leave:
-        _bring_about(paths, record, outcome)
+        if adopt and plan.detected.distribution and plan.overlay:
+            record.adopted[plan.detected.distribution] = str(plan.overlay.address)
+            plan = make_plan(paths.root, facts, record, starting)
+        outcome = Outcome(plan)
+        if not plan.leave:
+            # With several here, who starts tells its own part alone: the other's files stay.
+            alone = not (starting and detect(paths.root, facts.cluster, facts.kairos).several)
+            _bring_about(paths, record, outcome, alone=alone)
     tell(paths.notices, notice(outcome, running(plan, paths)))
     return outcome
 
@@ -100,7 +110,7 @@ def describe(plan: Plan, running: Running) -> dict[str, Any]:
     }
 
 
-def _bring_about(paths: Paths, record: records.Record, outcome: Outcome) -> None:
+def _bring_about(paths: Paths, record: records.Record, outcome: Outcome, *, alone: bool) -> None:
     plan = outcome.plan
     wanted = {file.path: file for file in plan.files}
     name = plan.detected.distribution
@@ -113,12 +123,14 @@ def _bring_about(paths: Paths, record: records.Record, outcome: Outcome) -> None
         records.save(paths, replace(record, files=record.files | sums))
     except OSError as error:
         outcome.failed.append(f"{paths.state_dir} can't be written: {error.strerror}")
+        outcome.unwritten += [file.path for file in wanted.values() if file.settings]
         return
     for file in wanted.values():
         _write(paths, file, outcome)
-    for path in sorted(record.files.keys() - wanted.keys()):
+    gone = record.files.keys() - wanted.keys() if alone else set()
+    for path in sorted(gone):
         _remove(paths, path, record.files[path], outcome)
-    kept = {path: total for path, total in record.files.items() if path in wanted}
+    kept = {path: total for path, total in record.files.items() if path not in gone}
     if not wanted:
         record.adopted.clear()
     try:
@@ -132,14 +144,21 @@ def _write(paths: Paths, file: File, outcome: Outcome) -> None:
     try:
         if _as_it_should_be(target, data, file.mode):
             return
-        target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        _make_folder(target.parent)
         write_atomic(target, data, file.mode)
     except OSError as error:
         outcome.failed.append(f"{file.path} can't be written: {error.strerror}")
+        outcome.unwritten += [file.path] if file.settings else []
         return
     log.info("written: %s", file.path)
     outcome.written.append(file.path)
     _note_change(paths, file.path)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODES.get(folder.name, _FOLDER_MODE), exist_ok=True)
 
 
 def _as_it_should_be(target: Path, data: bytes, mode: int) -> bool:

@@ -15,11 +15,11 @@ from overlay_runtime.config.keys import OverlayConfig
 from overlay_runtime.kubernetes import cni
 from overlay_runtime.kubernetes.model import HEADER, Contradiction, File, Overlay, Setting
 from overlay_runtime.kubernetes.rancher import Said
+from overlay_runtime.kubernetes.reading import text_of
 
 FOLDER = "var/lib/rancher/rke2/server/manifests"
 _DEFAULT = "canal"
 _LEADS_THERE = re.compile(r"scbr-100|NodeInternalIP|kubernetes-internal-ip", re.IGNORECASE)
-_LONGEST = 1 << 20
 
 
 def chosen(cluster: Cluster, said: Said) -> str | None:
@@ -49,7 +49,7 @@ def plan(
 def _others(root: Path, name: str, ours: str) -> Iterator[tuple[str, str]]:
     """Two for one chart would fight."""
     for path in sorted((root / FOLDER).glob("*.y*ml")):
-        text = _text(path) if path.name != ours else ""
+        text = text_of(path) if path.name != ours else ""
         if "HelmChartConfig" in text and re.search(rf"name:\s*[\"']?rke2-{name}\b", text):
             yield f"/{FOLDER}/{path.name}", text
 
@@ -59,11 +59,3 @@ def _checked(path: str, text: str, name: str, overlay: Overlay) -> Iterator[Cont
         yield Contradiction(path, f"rke2-{name} is not told of {overlay.interface}",
                             f"what `edge-build cni-values {name} --form rke2` says",
                             "add it")  # fmt: skip
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()[:_LONGEST] if path.is_file() else b""
-    except OSError:
-        return ""
-    return data.decode("utf-8", errors="replace")

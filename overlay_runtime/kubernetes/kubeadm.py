@@ -31,6 +31,7 @@ from overlay_runtime.kubernetes.model import (
     Setting,
     url_host,
 )
+from overlay_runtime.kubernetes.reading import assignments, text_of
 
 ENVIRONMENT = "/run/edge-overlay/kubernetes/kubelet.env"
 INIT = "/etc/kubernetes/edge-overlay/init.yaml"
@@ -112,7 +113,7 @@ def join_configuration(
 def contradictions(root: Path, overlay: Overlay, *, server: bool | None) -> Iterator[Contradiction]:
     """Say what the user's or the cluster's own files say otherwise."""
     own = str(overlay.address)
-    for where, text in (*_extra(root), (f"/{_KUBEADM_FLAGS}", _file(root / _KUBEADM_FLAGS))):
+    for where, text in (*_extra(root), (f"/{_KUBEADM_FLAGS}", text_of(root / _KUBEADM_FLAGS))):
         for value in _node_ips(text):
             if value != own:
                 yield Contradiction(where, f"--node-ip={value}", own, "remove it")
@@ -127,14 +128,14 @@ def contradictions(root: Path, overlay: Overlay, *, server: bool | None) -> Iter
 
 def node_ips(root: Path) -> list[str]:
     """Return the addresses that the kubelet is told by others than us."""
-    texts = [text for _, text in _extra(root)] + [_file(root / _KUBEADM_FLAGS)]
+    texts = [text for _, text in _extra(root)] + [text_of(root / _KUBEADM_FLAGS)]
     return [value for text in texts for value in _node_ips(text)]
 
 
 def _environment(root: Path, overlay: Overlay) -> File:
     users = next((text for _, text in reversed(_extra(root))), "")
     flag = f"--node-ip={overlay.address}"
-    elsewhere = [*_node_ips(users), *_node_ips(_file(root / _KUBEADM_FLAGS))]
+    elsewhere = [*_node_ips(users), *_node_ips(text_of(root / _KUBEADM_FLAGS))]
     words = users if elsewhere else f"{users} {flag}".strip()
     settings = () if elsewhere else (Setting("--node-ip", str(overlay.address), _NODE_IP_WHY),)
     quoted = re.sub(r'([\\"$`])', r"\\\1", words)
@@ -149,23 +150,14 @@ def _extra(root: Path) -> list[tuple[str, str]]:
     """Return what the user gives the kubelet, by the place; the last one counts."""
     found = []
     for path in units.drop_ins(root, KUBELET):
-        for match in re.finditer(rf'^Environment=.*?{_EXTRA}=([^"\n]*)', _file(path), re.MULTILINE):
-            found.append((f"/{path.relative_to(root)}", match[1].strip()))
+        for name, value in units.assignments(path):
+            if name == "Environment":
+                given = dict(word.partition("=")[::2] for word in units.split(value))
+                found += [(f"/{path.relative_to(root)}", given[_EXTRA])] if _EXTRA in given else []
     for name in _DEFAULTS:
-        for line in _file(root / name).splitlines():
-            key, equals, value = line.strip().removeprefix("export ").partition("=")
-            if equals and key.strip() == _EXTRA:
-                found.append((f"/{name}", _unquoted(value)))
-    return found
-
-
-def _unquoted(value: str) -> str:
-    value = value.strip()
-    if len(value) > 1 and value[0] == value[-1] == "'":
-        return value[1:-1]
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", value[1:-1])
-    return value
+        given = assignments(text_of(root / name))
+        found += [(f"/{name}", given[_EXTRA])] if _EXTRA in given else []
+    return [(where, " ".join(value.splitlines()).strip()) for where, value in found]
 
 
 def _node_ips(text: str) -> list[str]:
@@ -181,7 +173,7 @@ def _node_ips(text: str) -> list[str]:
 def _manifest(root: Path, name: str, flag: str, own: str) -> Iterator[Contradiction]:
     """Look into a static pod's command. What kubeadm wrote stays until it is changed by hand."""
     path = root / _MANIFESTS / f"{name}.yaml"
-    for value in re.findall(rf"--{flag}=(\S+)", _file(path)):
+    for value in re.findall(rf"--{flag}=(\S+)", text_of(path)):
         if own not in value:
             yield Contradiction(
                 f"/{_MANIFESTS}/{name}.yaml", f"--{flag}={value}", own,
@@ -196,7 +188,7 @@ def _configuration(path: Path, shown: str, overlay: Overlay) -> Iterator[Contrad
 
     try:
         # Text alone is constructed.
-        documents = list(yaml.load_all(_file(path), Loader=yaml.BaseLoader))
+        documents = list(yaml.load_all(text_of(path), Loader=yaml.BaseLoader))
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return
     for document in (one for one in documents if isinstance(one, dict)):
@@ -248,12 +240,3 @@ def _yaml(document: dict[str, Any]) -> str:
     import yaml
 
     return str(yaml.safe_dump(document, sort_keys=False))
-
-
-def _file(path: Path) -> str:
-    try:
-        return (
-            path.read_bytes()[: 1 << 20].decode("utf-8", errors="replace") if path.is_file() else ""
-        )
-    except OSError:
-        return ""

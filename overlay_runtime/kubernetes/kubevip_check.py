@@ -67,7 +67,8 @@ def problems(manifest: str, vip: IPAddress, file: str = "kube-vip.yaml") -> list
         return [Problem(at, "this is no YAML", "a manifest", "mend it: kubelet can't read it")]
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return [Problem(Position(file, 1, 1), "this is no YAML", "a manifest", "mend it")]
-    return [found for document in documents for container in _containers(document, file)
+    seen: set[int] = set()
+    return [found for document in documents for container in _containers(document, file, seen)
             for found in _judged(container, vip)]  # fmt: skip
 
 
@@ -156,15 +157,20 @@ def _address(text: str) -> IPAddress | None:
         return None
 
 
-def _containers(document: yaml.Node, file: str) -> Iterator[_Container]:
+def _containers(document: yaml.Node, file: str, seen: set[int]) -> Iterator[_Container]:
+    """Each node once, however many aliases lead to it, in a circle even."""
+    if id(document) in seen:
+        return
+    seen.add(id(document))
     kind = _scalar(_at(document, "kind"))
     if kind == "List":
         for item in _items(_at(document, "items")):
-            yield from _containers(item, file)
+            yield from _containers(item, file, seen)
         return
     place = ("spec",) if kind == "Pod" else ("spec", "template", "spec")
     for node in _items(_at(document, *place, "containers")):
-        if _is_kube_vip(node):
+        if id(node) not in seen and _is_kube_vip(node):
+            seen.add(id(node))
             yield _container(node, file)
 
 

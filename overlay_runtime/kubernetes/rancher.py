@@ -33,9 +33,9 @@ from overlay_runtime.kubernetes.model import (
     address,
     url_host,
 )
+from overlay_runtime.kubernetes.reading import LONGEST, assignments, bytes_of, text_of
 
 SUPERVISOR_PORT = {K3S: 6443, RKE2: 9345}
-_LONGEST = 1 << 20
 _ANYWHERE = ("", "0.0.0.0", "::")
 _ENVIRONMENT = {K3S: "K3S_URL", RKE2: "RKE2_URL"}
 
@@ -273,22 +273,18 @@ def _environment(root: Path, name: str, unit: str) -> dict[str, str]:
     for path in (f"etc/systemd/system/{unit}.env", f"etc/default/{stem}", f"etc/sysconfig/{stem}",
                  f"usr/local/lib/systemd/system/{stem}.env",
                  f"etc/rancher/{name}/{stem}.env"):  # fmt: skip
-        for line in _text(root / path, "", Said()).splitlines():
-            key, equals, value = line.partition("=")
-            if equals and key.strip() == _ENVIRONMENT[name]:
-                found[key.strip()] = value.strip().strip("'\"")
+        given = assignments(text_of(root / path)).get(_ENVIRONMENT[name])
+        found |= {_ENVIRONMENT[name]: given} if given is not None else {}
     return found
 
 
 def _text(path: Path, shown: str, said: Said) -> str:
     try:
-        if not path.is_file():  # nor wait for a FIFO
-            return ""
-        data = path.read_bytes()
+        data = bytes_of(path, LONGEST + 1)
     except OSError as error:
         said.unreadable.append(f"{shown} can't be read: {error.strerror}")
         return ""
-    if len(data) > _LONGEST:
+    if len(data) > LONGEST:
         said.unreadable.append(f"{shown} is too long to be read")
         return ""
     return data.decode("utf-8", errors="replace")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import logging
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,6 +18,7 @@ from overlay_runtime.paths import Paths
 
 log = logging.getLogger(__name__)
 
+_LONGEST_S = 10.0
 _NAME = "kubernetes.json"
 _PARTS = ("adopted", "files", "started")
 
@@ -26,6 +32,35 @@ class Record:
     adopted: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     started: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def alone(paths: Paths, limit: float = _LONGEST_S) -> Iterator[None]:
+    """Let nobody else read and write for so long: at a boot the service that keeps the files true
+    and the start of Kubernetes come at one moment, and know different things.
+
+    After `limit` seconds, and where nothing can be locked, it goes on all the same.
+    """
+    try:
+        lock = os.open(paths.state_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield  # nothing was ever recorded, or nothing can be
+        return
+    try:
+        ends = time.monotonic() + limit
+        while not _locked(lock) and time.monotonic() < ends:
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno != errno.EWOULDBLOCK
+    return True
 
 
 def load(paths: Paths) -> Record:

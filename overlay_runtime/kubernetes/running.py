@@ -107,13 +107,27 @@ def _processes(root: Path, overlay: Overlay) -> Iterator[Contradiction]:
         except OSError:
             continue
         name = Path(words[0]).name
-        for flag in _FLAGS.get(name, ()):
+        if name not in _FLAGS or not _in_hosts_network(path.parent, overlay):
+            continue
+        for flag in _FLAGS[name]:
             value = next(iter(units.flags(words).get(flag, [])[-1:]), "")
             if value and not _fits(value, overlay):
                 expected = overlay.interface if flag == "iface" else str(overlay.address)
                 yield Contradiction(f"the process {name} ({path.parent.name})", f"--{flag}={value}",
                                     expected, "correct its configuration, then restart it"
                                     )  # fmt: skip
+
+
+def _in_hosts_network(process: Path, overlay: Overlay) -> bool:
+    """Whether a process sees the overlay: a pod may have an etcd, or a whole cluster, of its own.
+
+    Read from its list of interfaces, which needs no capability, unlike the link to its namespace.
+    """
+    try:
+        lines = (process / "net/dev").read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.partition(":")[0].strip() == overlay.interface for line in lines)
 
 
 def _fits(value: str, overlay: Overlay) -> bool:

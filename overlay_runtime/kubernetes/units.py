@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+from overlay_runtime.kubernetes.reading import text_of
+
 _FOLDERS = (
     "etc/systemd/system",
     "run/systemd/system",
@@ -16,7 +18,6 @@ _FOLDERS = (
 """systemd.unit(5), from the strongest to the weakest."""
 
 OURS = "50-edge-overlay.conf"
-_LONGEST = 1 << 20
 
 
 def fragment(root: Path, unit: str) -> Path | None:
@@ -49,9 +50,9 @@ def command(root: Path, unit: str) -> list[str]:
     """Return the words of the unit's ExecStart=, or [] if there is none to be read."""
     words: list[str] = []
     for path in (fragment(root, unit), *drop_ins(root, unit)):
-        for name, value in _assignments(path):
+        for name, value in assignments(path):
             if name == "ExecStart":
-                words = _split(value)
+                words = split(value)
     return words
 
 
@@ -72,19 +73,17 @@ def flags(words: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _assignments(path: Path | None) -> list[tuple[str, str]]:
+def assignments(path: Path | None) -> list[tuple[str, str]]:
+    """Return the assignments of a unit's file, in their order."""
     if path is None:
         return []
-    try:
-        text = path.read_bytes()[:_LONGEST].decode("utf-8", errors="replace")
-    except OSError:
-        return []
-    joined = re.sub(r"\\\n", " ", text)
+    joined = re.sub(r"\\\n", " ", text_of(path))
     pairs = [line.partition("=") for line in joined.splitlines()]
     return [(name.strip(), value.strip()) for name, sign, value in pairs if sign]
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
+    """Return the words of a value, without quotes and ExecStart='s prefixes."""
     try:
         return shlex.split(text.lstrip("-+!:@|"))
     except ValueError:

@@ -22,6 +22,7 @@ from overlay_runtime.kubernetes.model import (
     Overlay,
     Setting,
 )
+from overlay_runtime.kubernetes.reading import text_of
 
 NAME = "edge-overlay-kube-vip.yaml"
 """Not kube-vip.yaml: so the user's own are called."""
@@ -30,7 +31,6 @@ _SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 """kubeadm's since 1.29: until `kubeadm init` is over, admin.conf has no rights."""
 
 _SIGN = "kube-vip"
-_LONGEST = 1 << 20
 
 
 def plan(
@@ -98,7 +98,7 @@ def _others(root: Path, detected: Detected) -> Iterator[str]:
     for mode in MODES:
         place = kubevip.manifest_path(name, mode, root)
         for path in sorted(place.parent.glob("*.y*ml")) if place else ():
-            if path.name != NAME and _runs_kube_vip(_text(path)):
+            if path.name != NAME and _runs_kube_vip(text_of(path)):
                 yield f"/{path.relative_to(root)}"
 
 
@@ -108,7 +108,7 @@ def _runs_kube_vip(text: str) -> bool:
 
 
 def _checked(root: Path, path: str, overlay: Overlay) -> Iterator[Contradiction]:
-    for problem in kubevip.problems(_text(root / path.lstrip("/")), overlay.vip, path):
+    for problem in kubevip.problems(text_of(root / path.lstrip("/")), overlay.vip, path):
         yield Contradiction(str(problem.position), problem.found, problem.expected, problem.remedy)
 
 
@@ -131,12 +131,3 @@ def _kairos(detected: Detected, overlay: Overlay) -> list[Contradiction]:
             found.append(Contradiction("Kairos's key `kubevip`", f"{key}: {shown}", expected,
                                        f"write `{key}: {expected}`"))  # fmt: skip
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return (
-            path.read_bytes()[:_LONGEST].decode("utf-8", errors="replace") if path.is_file() else ""
-        )
-    except OSError:
-        return ""

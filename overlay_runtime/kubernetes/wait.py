@@ -19,6 +19,7 @@ from overlay_runtime.kubernetes import record as records
 from overlay_runtime.kubernetes.apply import Outcome, apply
 from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts, gather
+from overlay_runtime.kubernetes.model import below
 from overlay_runtime.kubernetes.plan import foreign, overlay_of
 from overlay_runtime.kubernetes.running import Running, has_address
 from overlay_runtime.paths import Paths
@@ -83,7 +84,7 @@ def _look(paths: Paths, name: str, unit: str, say: Callable[[str], None]) -> tup
         if facts.fault and not set_up(paths.root, name):
             return facts.fault, None
         outcome = apply(paths, unit, facts=facts, running=lambda _plan, _paths: Running())
-        return _outcome(outcome, say)
+        return _outcome(paths.root, name, outcome, say)
     except Exception as error:  # noqa: BLE001 # a fault of ours is no reason to keep a cluster down
         why = fault_of(error)
         if set_up(paths.root, name):
@@ -104,9 +105,15 @@ def hears_nobody_yet(status: dict[str, Any], now: float) -> bool:
     return not heard and now - status.get("started", 0.0) < ALONE_S
 
 
-def _outcome(outcome: Outcome, say: Callable[[str], None]) -> tuple[str, int | None]:
-    if outcome.failed:
+def _outcome(
+    root: Path, name: str, outcome: Outcome, say: Callable[[str], None]
+) -> tuple[str, int | None]:
+    """A cluster that is set up starts with what was written before; a new one waits for its own."""
+    there = bool(set_up(root, name))
+    if any(not (there and below(root, path).exists()) for path in outcome.unwritten):
         return outcome.failed[0], None
+    for text in outcome.failed:
+        say(text)
     for contradiction in outcome.plan.contradictions:
         say(str(contradiction))
     return "", GO

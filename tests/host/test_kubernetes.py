@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.host.conftest import USER_DATA, Make
 from tests.host.managers import MANAGERS
 from tests.vm.harness.waiting import wait_until
 
+DROP_IN = "/etc/rancher/k3s/config.yaml.d/90-edge-overlay.yaml"
 FILES = Path(__file__).parents[1] / "oci" / "distributions"
 
 
@@ -34,7 +36,12 @@ def test_a_running_k3s_is_neither_restarted_nor_held_back(make: Make) -> None:
     host.run("systemctl stop edge-overlay; timeout 20 systemctl restart k3s")
     assert '"command": "server"}' in host.run("cat /run/k3s.json")
     pid = host.run("systemctl show -P MainPID k3s")
+    # As on a host whose k3s lives on the overlay; an overlay can't come up here.
+    host.write(DROP_IN, 'node-ip: "100.64.192.5"\n', 0o600)
+    total = host.run(f"sha256sum {DROP_IN} | cut -d' ' -f1").strip()
+    host.write("/var/lib/edge-overlay/kubernetes.json", json.dumps({"files": {DROP_IN: total}}))
     host.run("dpkg --remove edge-overlay 2>&1")
+    assert host.try_run(f"ls {DROP_IN}")[0] != 0, "k3s could not start with it"
     assert host.run("systemctl show -P MainPID k3s") == pid
     host.run("timeout 20 systemctl restart k3s")
     assert host.try_run("ls /usr/lib/systemd/system/k3s.service.d")[0] != 0

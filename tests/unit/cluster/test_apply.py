@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from overlay_runtime.cli import main
+from overlay_runtime.kubernetes import record as records
 from overlay_runtime.kubernetes.apply import changes
 from overlay_runtime.kubernetes.running import stale
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, OWN, USER_DATA, Host
@@ -109,6 +112,19 @@ def test_several_are_told_and_nothing_is_written(tmp_path: Path) -> None:
     assert host.apply(AGENT).written == [f"/{DROP_IN}"], "the one that starts tells"
 
 
+def test_of_several_none_takes_the_files_of_another_away(tmp_path: Path) -> None:
+    """A kubelet that a package enabled, and that nobody set up, is started anew for ever."""
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.unit("kubelet.service")
+    host.apply(K3S)
+    assert {DROP_IN, POD} <= files(tmp_path)
+    assert host.apply("kubelet.service").removed == []
+    assert {DROP_IN, POD} <= files(tmp_path)
+    host.user_data("distribution: kubeadm")
+    assert {f"/{DROP_IN}", f"/{POD}"} <= set(host.apply().removed), "it is named now"
+
+
 def test_programs_alone_are_several_but_one_is_enabled(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.write("usr/bin/kubeadm", "")
@@ -192,3 +208,52 @@ def test_who_runs_with_what_was_said_before_is_told(tmp_path: Path) -> None:
     assert text.startswith("k3s-agent.service runs with what /etc/rancher/k3s/config.yaml.d/")
     assert "systemctl restart k3s-agent.service" in text
     assert stale(outcome.plan, host.paths, {AGENT: at + 1.0}.get) == []
+
+
+def test_folders_that_hold_keys_are_closed_as_k3s_has_them(tmp_path: Path) -> None:
+    host = Host(tmp_path, "kube-vip: {mode: daemonset}")
+    host.unit(K3S)
+    host.apply()
+    folder = tmp_path / "var/lib/rancher/k3s/server"
+    assert [part.stat().st_mode & 0o777 for part in (folder, folder / "manifests")] == [
+        0o700, 0o755,
+    ]  # fmt: skip
+
+
+def test_all_is_withdrawn_though_user_data_asks_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the package is removed: k3s could not start on an interface that is gone."""
+    host = Host(tmp_path)
+    host.unit(K3S)
+    before = files(tmp_path)
+    host.apply()
+    assert DROP_IN in files(tmp_path)
+    monkeypatch.setenv("EDGE_OVERLAY_ROOT", str(tmp_path))
+    assert main(["kubernetes", "--run-dir", str(host.paths.run_dir), "--state-dir",
+                 str(host.paths.state_dir), "withdraw"]) == 0  # fmt: skip
+    assert files(tmp_path) == before
+    assert f"removed: /{DROP_IN}" in capsys.readouterr().out
+
+
+def test_two_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """The service knows less than the start of a unit: it must not write over what that one did."""
+    host = Host(tmp_path)
+    host.unit(K3S, enabled=False)
+    host.unit(AGENT, enabled=False)
+    host.paths.state_dir.mkdir(parents=True)
+    service = threading.Thread(target=host.apply)
+    with records.alone(host.paths):
+        service.start()
+        service.join(0.3)
+        assert service.is_alive()
+        records.save(host.paths, records.Record(started={"k3s": K3S}))
+    service.join(10)
+    assert "advertise-address" in host.read(DROP_IN), "it has read what the other one left"
+
+
+def test_who_never_lets_go_holds_nobody_up_for_ever(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.paths.state_dir.mkdir(parents=True)
+    with records.alone(host.paths), records.alone(host.paths, limit=0.1):
+        pass

@@ -21,8 +21,9 @@ def seen(host: Host) -> list[str]:
     return [str(one) for one in look(host.plan(), host.paths).contradictions]
 
 
-def process(host: Host, number: int, *words: str) -> None:
+def process(host: Host, number: int, *words: str, link: str = "scbr-100") -> None:
     host.write(f"proc/{number}/cmdline", "\0".join(words) + "\0")
+    host.write(f"proc/{number}/net/dev", f"Inter-|   Receive\n    lo: 0 0\n{link}: 0 0\n")
 
 
 def test_command_lines(tmp_path: Path) -> None:
@@ -36,6 +37,7 @@ def test_command_lines(tmp_path: Path) -> None:
     process(host, 15, "/opt/bin/flanneld", "--ip-masq", "--iface=eth0")
     process(host, 16, "sleep", "--node-ip=192.0.2.7")
     host.write("proc/17/cmdline", "")
+    process(host, 18, "etcd", "--advertise-client-urls=http://10.42.0.7:2379", link="eth0")
     found = seen(host)
     assert [text.split(";")[0] for text in found] == [
         "the process kubelet (11): --node-ip=192.0.2.7",

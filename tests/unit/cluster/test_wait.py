@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from overlay_runtime.files import write_atomic
 from overlay_runtime.kubernetes import wait as module
 from overlay_runtime.kubernetes.wait import GO, STAY, hears_nobody_yet, wait
 from overlay_runtime.status import boottime
@@ -173,3 +174,60 @@ def test_what_contradicts_is_said_where_people_look(tmp_path: Path) -> None:
 def test_an_unknown_unit(tmp_path: Path) -> None:
     code, said = ask(Host(tmp_path), "nginx.service", 60.0)
     assert (code, "is no unit of Kubernetes" in said) == (GO, True)
+
+
+def refuse_rancher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where /etc is read-only: root may write everywhere, so the disk's refusal is made up."""
+
+    def write(path: Path, data: bytes, mode: int, *, sync: bool = True) -> None:
+        if "etc/rancher" in str(path):
+            raise OSError(30, "Read-only file system")
+        write_atomic(path, data, mode, sync=sync)
+
+    monkeypatch.setattr("overlay_runtime.kubernetes.apply.write_atomic", write)
+
+
+def test_a_cluster_that_is_set_up_starts_with_what_was_written_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.apply()
+    host.write("var/lib/rancher/k3s/server/db/state.db", "")
+    older = host.write(DROP_IN, host.read(DROP_IN) + "# of an older version\n")
+    refuse_rancher(monkeypatch)
+    code, said = ask(host)
+    assert (code, "Read-only file system" in said) == (GO, True)
+    older.unlink()
+    assert ask(host)[0] == STAY, "without any node-ip it would register another address"
+
+
+def test_a_new_cluster_waits_for_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    refuse_rancher(monkeypatch)
+    code, said = ask(host)
+    assert (code, "Read-only file system" in said) == (STAY, True)
+
+
+def test_a_file_that_says_nothing_holds_nobody_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose read-only image has all of it in config.yaml."""
+    host = Host(tmp_path)
+    host.unit(AGENT)
+    host.write("etc/rancher/k3s/config.yaml", "node-ip: 100.64.192.5\nflannel-iface: scbr-100\n")
+    refuse_rancher(monkeypatch)
+    assert ask(host, AGENT)[0] == GO
+
+
+def test_a_file_of_ours_that_somebody_changed_holds_nobody_back(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.apply()
+    manifest = "var/lib/rancher/k3s/agent/pod-manifests/edge-overlay-kube-vip.yaml"
+    host.write(manifest, host.read(manifest) + "# mine\n")
+    host.user_data("kube-vip: {enabled: false}")
+    code, said = ask(host)
+    assert (code, "was changed by somebody: it is left there" in said) == (GO, True)
+    assert host.read(manifest).endswith("# mine\n")

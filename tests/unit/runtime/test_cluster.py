@@ -67,6 +67,7 @@ def test_every_key() -> None:
         ("    kube-vip: {mode: pod}\n", "f:5:22", "static-pod or daemonset"),
         ("    kube-vip: {services-interface: scbr-100}\n", "f:5:36", "a link of the overlay"),
         ("    kube-vip: {services-interface: 'en*'}\n", "f:5:36", "name one NIC"),
+        ('    kube-vip: {services-interface: "e\\x7f"}\n', "f:5:36", "can't be shown"),
         ("    kube-vip: {lease-duration: 1}\n", "f:5:32", "the number 1"),
         ("    kube-vip: {lease-duration: 3}\n", "f:5:32", "lease-duration > renew-deadline"),
         ("    kube-vip: {retry-period: 5, renew-deadline: 6, lease-duration: 9}\n", "f:5:68", "1."),

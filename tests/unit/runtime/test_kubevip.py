@@ -210,3 +210,12 @@ def test_a_password_is_never_shown() -> None:
 )  # fmt: skip
 def test_whatever_lies_there_nothing_is_raised(text: str) -> None:
     kubevip.problems(text, VIP)
+
+
+def test_aliases_in_a_circle_or_by_the_million_end_in_time() -> None:
+    """YAML lets a list be its own item, and a short text be a very long one."""
+    assert kubevip.problems("&a\nkind: List\nitems: [*a]\n", VIP) == []
+    levels = ["- &x0 {kind: Pod, spec: {containers: [{image: kube-vip, args: [manager]}]}}"]
+    levels += [f"- &x{n} {{kind: List, items: [{', '.join([f'*x{n - 1}'] * 20)}]}}"
+               for n in range(1, 20)]  # fmt: skip
+    assert kubevip.problems("kind: List\nitems:\n" + "\n".join(levels), VIP) == []

@@ -134,7 +134,7 @@ class Applier:
 
     def _make(self, want: DesiredLink) -> None:
         if want.vni is None:
-            self._try(f"make {want.name}", rtnl.make_bridge(want.name, want.mac, want.mtu))
+            self._make_bridge(want)
             return
         request = rtnl.make_vxlan(
             want.name, want.mac, want.mtu, want.vni, want.port, over6=want.over6
@@ -156,6 +156,18 @@ class Applier:
             return
         log.info("%s made: vni=%d port=%d", want.name, want.vni, want.port)
         self._try(f"set {want.name} addrgenmode none", rtnl.no_addresses(want.name))
+
+    def _make_bridge(self, want: DesiredLink) -> None:
+        """With the index that it had: kube-vip, flannel and others look it up once, when they
+        start, and would go on with a link that is no more."""
+        index = self._indexes.get(want.name, 0)
+        if index:
+            try:
+                self._netlink.request(rtnl.make_bridge(want.name, want.mac, want.mtu, index))
+                return
+            except NetlinkError as error:
+                log.warning("%s can't have its index %d again: %s", want.name, index, error)
+        self._try(f"make {want.name}", rtnl.make_bridge(want.name, want.mac, want.mtu))
 
     def _address(self, want: Desired, bridge: int, have: list[LinkAddress]) -> int:
         count = 0

@@ -65,10 +65,14 @@ def mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def make_bridge(name: str, mac: str, mtu: int) -> Request:
-    """Make a bridge without spanning tree and without multicast snooping."""
+def make_bridge(name: str, mac: str, mtu: int, index: int = 0) -> Request:
+    """Make a bridge without spanning tree and without multicast snooping.
+
+    `index` is the interface index that it is to have, 0 for the kernel's choice. The kernel answers
+    EBUSY if another link has it.
+    """
     data = nested(INFO_DATA, u32(BR_STP_STATE, 0), u8(BR_MCAST_SNOOPING, 0))
-    return _make_link(name, mac, mtu, text(INFO_KIND, "bridge") + data)
+    return _make_link(name, mac, mtu, text(INFO_KIND, "bridge") + data, index)
 
 
 def make_vxlan(name: str, mac: str, mtu: int, vni: int, port: int, *, over6: bool) -> Request:
@@ -86,8 +90,8 @@ def make_vxlan(name: str, mac: str, mtu: int, vni: int, port: int, *, over6: boo
     return _make_link(name, mac, mtu, text(INFO_KIND, "vxlan") + nested(INFO_DATA, *settings))
 
 
-def _make_link(name: str, mac: str, mtu: int, info: bytes) -> Request:
-    head = IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+def _make_link(name: str, mac: str, mtu: int, info: bytes, index: int = 0) -> Request:
+    head = IFINFO.pack(socket.AF_UNSPEC, 0, index, 0, 0)
     common = text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, mac_bytes(mac)) + u32(IFLA_MTU, mtu)
     return Request(NEWLINK, NLM_F_CREATE | NLM_F_EXCL, head + common + nested(IFLA_LINKINFO, info))
 

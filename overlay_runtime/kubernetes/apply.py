@@ -17,7 +17,7 @@ from typing import Any
 
 from overlay_runtime.files import write_atomic
 from overlay_runtime.kubernetes import record as records
-from overlay_runtime.kubernetes.detect import UNITS, detect
+from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts, gather
 from overlay_runtime.kubernetes.model import File, Plan, below
 from overlay_runtime.kubernetes.plan import make_plan
@@ -116,7 +116,8 @@ def _bring_about(paths: Paths, record: records.Record, outcome: Outcome, *, alon
     name = plan.detected.distribution
     try:
         if wanted and name and plan.overlay:
-            record.adopted.setdefault(name, str(plan.overlay.address))
+            before = record.adopted.get(name) if set_up(paths.root, name) else None
+            record.adopted[name] = before or str(plan.overlay.address)
         # Recorded before it is written: a power cut leaves no file that nobody takes away.
         sums = {path: _digest(file.content) for path, file in wanted.items()}
         records.save(paths, replace(record, files=record.files | sums))

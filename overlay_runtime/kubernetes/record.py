@@ -26,7 +26,7 @@ _PARTS = ("adopted", "files", "started")
 @dataclass
 class Record:
     """`adopted`: the distributions that live on the overlay, each with the address that it was
-    first given. `files`: the paths of ours, with the SHA-256 of what was written. `started`: the
+    set up with. `files`: the paths of ours, with the SHA-256 of what was written. `started`: the
     unit of each distribution that was started last."""
 
     adopted: dict[str, str] = field(default_factory=dict)

@@ -52,8 +52,12 @@ def look(plan: Plan, paths: Paths) -> Running:
     if plan.overlay is None or plan.detected.distribution is None:
         return running
     overlay, root = plan.overlay, paths.root
-    running.contradictions += _processes(root, overlay)
-    running.contradictions += _etcd(root, overlay)
+    found = list(_processes(root, overlay))
+    if plan.detected.server:
+        found += _etcd(root, overlay)
+    else:  # an etcd on an agent is somebody else's
+        found = [one for one in found if "process etcd" not in one.where]
+    running.contradictions += found
     if not plan.withheld:
         running.contradictions += _certificate(root, plan, overlay)
         running.stale += stale(plan, paths)

@@ -90,6 +90,9 @@ def test_installer_and_installed_system(lab: Lab) -> None:
     host.run("systemctl restart edge-overlay")
     address = wait_for_overlay(host)
     assert address in host.run("cat /oem/edge-overlay/state.json"), "written in its sandbox"
+    host.run("umount /oem")  # as Kairos's reset does before it formats COS_OEM
+    pid = host.run("systemctl show --value --property MainPID edge-overlay").strip()
+    assert " /oem " not in host.run(f"cat /proc/{pid}/mountinfo"), "the agent would keep it busy"
 
 
 def test_networkmanager_alone(lab: Lab) -> None:
@@ -241,6 +244,7 @@ def _install(host: Machine) -> None:
     host.run("systemctl stop edge-overlay && rm -r /var/lib/edge-overlay/*")
     host.run("for link in scbr-100 edge-vx4 edge-vx6; do ip link del $link; done")
     host.run("mv /run/cos/live_mode /run/cos/active_mode")
+    host.run("mount --make-rshared /")  # as systemd does, but in a container
     host.run("mkdir -p /oem && mount --bind /run/cos/oem /oem")
     host.write(EMBEDDED, BLOCK, 0o600)
     host.run("systemctl restart edge-overlay-gather && systemctl start edge-overlay")

@@ -178,3 +178,6 @@ def test_it_holds_the_vip_and_the_agent_leaves_it_there(
         # Whoever takes it away (networkd without our file, kube-vip#173): it is put back.
         one.ip("address", "del", f"{vip}/{vip.max_prefixlen}", "dev", "scbr-100")
         until(lambda: held(one, vip), "put back", 2)
+        # The bridge comes back with its index, which kube-vip looked up when it started.
+        one.ip("link", "del", "scbr-100")
+        until(lambda: held(one, vip), "back on the new bridge", 10)

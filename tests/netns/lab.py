@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,17 @@ class Host:
         with contextlib.suppress(ProcessLookupError):
             self._agent.send_signal(number)
         return self.exit_code()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the agent's process (SIGSTOP) for as long as this lasts."""
+        if self._agent is None:
+            raise AssertionError("no agent was started")
+        self._agent.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._agent.send_signal(signal.SIGCONT)
 
     def exit_code(self, seconds: float = 10.0) -> int:
         """Wait for the agent to end by itself."""

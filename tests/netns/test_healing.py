@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.netns.lab import Lab, until
+from tests.netns.lab import Host, Lab, until
 from tests.netns.probe import Probe, reaches
 
 
@@ -31,6 +31,31 @@ def test_deleted_pieces_come_back(lab: Lab) -> None:
     one.bridge("fdb", "del", mac, "dev", "edge-vx6", "self")
     assert reaches(one.end, two.end)
     until(lambda: f"{mac} dev edge-vx6 dst" in one.bridge("fdb"), "entry back", 3)
+
+
+def test_the_bridge_comes_back_with_its_index(lab: Lab) -> None:
+    """Those who looked it up when they started, such as kube-vip, find it again."""
+    one = lab.host("one", "10.9.0.1/24").start()
+    lab.all_up()
+    before = index(one)
+    one.ip("link", "del", "scbr-100")
+    until(lambda: one.address in one.ip("address"), "the address is back", 5)
+    assert index(one) == before
+
+
+def test_the_bridge_comes_back_though_its_index_is_taken(lab: Lab) -> None:
+    one = lab.host("one", "10.9.0.1/24").start()
+    lab.all_up()
+    before = index(one)
+    with one.paused():
+        one.ip("link", "del", "scbr-100")
+        one.ip("link", "add", "taken", "index", str(before), "type", "bridge")
+    until(lambda: one.address in one.ip("address", "show", "dev", "scbr-100"), "back", 5)
+    assert index(one) != before
+
+
+def index(host: Host) -> int:
+    return int(json.loads(host.ip("-json", "link", "show", "scbr-100"))[0]["ifindex"])
 
 
 @pytest.mark.timeout(90)

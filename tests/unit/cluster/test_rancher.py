@@ -124,8 +124,12 @@ def test_a_chart_of_the_users_own(tmp_path: Path) -> None:
 def test_a_host_that_was_given_another_address(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.unit(K3S)
+    host.up("100.64.192.8")
+    host.apply()  # before it is set up any address will do
+    host.up(OWN)
     host.apply()
     host.write("var/lib/rancher/k3s/server/db/state.db", "")
+    assert wrong(host) == []
     host.up("100.64.192.9")
     host.apply()
     [found] = wrong(host)

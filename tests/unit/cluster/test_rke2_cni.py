@@ -13,12 +13,12 @@ from tests.unit.cluster.host import CIDR, K3S, VIP, Host
 SERVER, AGENT = "rke2-server.service", "rke2-agent.service"
 CONFIG = "etc/rancher/rke2/config.yaml"
 MANIFESTS = "var/lib/rancher/rke2/server/manifests"
-OURS = "edge-overlay-*.yaml"
+OURS = f"{MANIFESTS}/edge-overlay-canal.yaml"
 
 
-def written(host: Host) -> dict[str, Any]:
-    (path,) = (host.root / MANIFESTS).glob(OURS)
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
+def written(host: Host, chart: str = "rke2-canal") -> dict[str, Any]:
+    path = OURS.replace("canal", chart.removeprefix("rke2-"))
+    found: dict[str, Any] = yaml.safe_load(host.read(path))
     return found
 
 
@@ -38,7 +38,7 @@ def test_the_chart_that_rke2_will_use_is_told(tmp_path: Path, config: str, chart
     host.unit(SERVER)
     host.write(CONFIG, config)
     host.apply()
-    assert written(host)["metadata"]["name"] == chart
+    assert written(host, chart)["metadata"]["name"] == chart
     assert host.problems() == []
     if not config:
         values = yaml.safe_load(written(host)["spec"]["valuesContent"])
@@ -65,7 +65,7 @@ def test_nothing_is_written_elsewhere(tmp_path: Path, unit: str, config: str) ->
     host.unit(unit)
     host.write(CONFIG, config)
     host.apply()
-    assert not list((tmp_path / MANIFESTS).glob("edge-overlay-c*"))
+    assert list((tmp_path / MANIFESTS).glob("edge-overlay-c[ai]*")) == []
 
 
 def test_the_users_own_is_left_and_checked(tmp_path: Path) -> None:
@@ -77,7 +77,9 @@ def test_the_users_own_is_left_and_checked(tmp_path: Path) -> None:
     host.apply()
     assert not list((tmp_path / MANIFESTS).glob(OURS))
     assert host.problems() == []
-    host.write(f"{MANIFESTS}/canal.yaml", helm_chart_config("rke2-canal", "flannel:\n  vni: 7\n"))
+    host.write(
+        f"{MANIFESTS}/canal.yaml", helm_chart_config("rke2-canal", "flannel:\n  iface: eth0\n")
+    )
     host.apply()
     (problem,) = host.problems()
     assert "/canal.yaml: rke2-canal is not told of scbr-100" in problem

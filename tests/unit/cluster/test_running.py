@@ -58,6 +58,14 @@ def test_where_etcd_listens(tmp_path: Path) -> None:
     assert "it listens for peers at 192.0.2.7; expected 100.64.192.5" in found
 
 
+def test_an_etcd_on_an_agent_is_somebody_elses(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit(AGENT)
+    process(host, 14, "etcd", "--advertise-client-urls=http://192.0.2.7:2379")
+    host.write("proc/net/tcp", f"{HEADER}   0: 070200C0:094B 00000000:0000 0A 0\n")
+    assert seen(host) == []
+
+
 def test_this_machine_can_be_read() -> None:
     import socket
 

@@ -1,6 +1,6 @@
 """Kubernetes, kube-vip, flannel and CNI plugins, built from their Go modules, each with its sum.
 
-They are built once a machine (seven minutes of one processor, half a minute to fetch) into the
+They are built once a machine (eight minutes of one processor, with what is fetched) into the
 cache of edge-build, with what is left of the processors: other tiers go on meanwhile.
 """
 

@@ -12,8 +12,8 @@ PYTEST := $(SUDO) $(BIN)/pytest
 
 BUILD_PACKAGES := ca-certificates debian-archive-keyring grub-common grub-efi-amd64-bin grub-pc-bin lz4 \
     mmdebstrap mtools python3-venv squashfs-tools squashfs-tools-ng util-linux xorriso zstd
-TEST_PACKAGES := cpio dnsmasq-base docker.io docker-registry dosfstools etcd-server ethtool gcc iproute2 iptables iputils-ping libc6-dev netplan.io \
-    nftables groff-base lintian mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
+TEST_PACKAGES := cpio dnsmasq-base docker.io docker-registry dosfstools e2fsprogs etcd-server ethtool gcc iproute2 iptables iputils-ping \
+    libc6-dev netplan.io nftables groff-base lintian mandoc openssh-client ovmf procps qemu-system-x86 systemd tcpdump
 BENCH_PACKAGES := frr iperf3 nebula tinc
 
 help:

@@ -25,7 +25,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 )
 """Groups in turn; within a group each string is one process, with the folders in it."""
 
-_WITH_DOCKER = frozenset(("oci", "host"))
+_WITH_DOCKER = frozenset(("oci", "host", "kairos"))
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     with _programs_of_kubernetes():
         for group in GROUPS:
             with ExitStack() as stack:
-                if _WITH_DOCKER & set(group):
+                if _WITH_DOCKER & set(" ".join(group).split()):
                     stack.enter_context(docker_daemon())  # one for all of them
                 codes = list(_run(group))
             if any(codes):

@@ -195,7 +195,7 @@ def changes(paths: Paths) -> dict[str, float]:
     """Return when files of ours were changed since the boot, in seconds of CLOCK_MONOTONIC."""
     try:
         found = json.loads((paths.run_dir / "kubernetes/changes.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     entries = found.items() if isinstance(found, dict) else ()
     return {str(k): float(v) for k, v in entries if isinstance(v, int | float)}

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.address import IPAddress
-from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, RKE2, STATIC_POD, KubeVip
+from overlay_runtime.config.cluster import K3S, KUBEADM, RKE2, STATIC_POD, KubeVip
 from overlay_runtime.kubernetes.kubevip_check import problems as problems
+from overlay_runtime.kubernetes.model import API_PORT
 from overlay_runtime.kubernetes.template import fill, library
-
-API_PORT = 6443
-"""Of the API server: all three distributions' default."""
 
 ANY_NIC = "auto"
 """kube-vip looks itself for the NIC in whose network a service's address lies."""
@@ -36,8 +34,6 @@ _KUBECONFIGS = {
     RKE2: "etc/rancher/rke2/rke2.yaml",
     KUBEADM: "etc/kubernetes/admin.conf",
 }
-_SUPER_ADMIN = "etc/kubernetes/super-admin.conf"
-_INITIALISED = "etc/kubernetes/manifests/kube-apiserver.yaml"
 
 
 def static_pod(
@@ -63,14 +59,13 @@ def daemonset(
     settings: KubeVip,
     vip: IPAddress,
     *,
-    kubeconfig: Path | None = None,  # noqa: ARG001 # called as `static_pod` is
     services_interface: str | None,
     port: int = API_PORT,
     templates: Path | None = None,
 ) -> str:
     """Return the manifests of a DaemonSet on all control planes, with the rights that it needs.
 
-    It has a service account: no `kubeconfig` is used. It is the same on all hosts: name a
+    It has a service account, and needs no kubeconfig. It is the same on all hosts: name a
     `services_interface` only if all of them have it.
     """
     return _filled("daemonset.yaml", settings, vip, services_interface, port, templates, {})
@@ -83,15 +78,9 @@ def manifest_path(distribution: str, mode: str, root: Path = Path("/")) -> Path 
     return root / places[distribution] / MANIFEST if distribution in places else None
 
 
-def kubeconfig_of(distribution: str, role: str | None, root: Path = Path("/")) -> Path:
-    """Return the kubeconfig that kube-vip may use as a static pod, as the host names it.
-
-    While kubeadm initialises a cluster, its `admin.conf` has no rights yet (Kubernetes ≥ 1.29,
-    kubeadm's changelog and kube-vip#684): the first control plane needs `super-admin.conf` until
-    then. Asked again later this is `admin.conf`.
-    """
-    first = distribution == KUBEADM and role == INIT and not (root / _INITIALISED).exists()
-    return Path("/") / (_SUPER_ADMIN if first else _KUBECONFIGS[distribution])
+def kubeconfig_of(distribution: str) -> Path:
+    """Return the administrator's kubeconfig, as the host names it."""
+    return Path("/") / _KUBECONFIGS[distribution]
 
 
 def _filled(

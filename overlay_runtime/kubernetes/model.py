@@ -14,6 +14,7 @@ HEADER = "Written by edge-overlay; changes are overwritten."
 """The beginning of every file of ours, after the sign of a comment."""
 
 API_PORT = 6443
+"""Of the API server: all three distributions' default."""
 
 
 @dataclass(frozen=True)

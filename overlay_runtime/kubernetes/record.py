@@ -67,7 +67,7 @@ def load(paths: Paths) -> Record:
     """Read the record; an empty one if there is none that can be read."""
     try:
         found = json.loads((paths.state_dir / _NAME).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Record()
     parts = [found.get(key) if isinstance(found, dict) else None for key in _PARTS]
     return Record(*({str(k): str(v) for k, v in part.items()} if isinstance(part, dict) else {}

@@ -84,13 +84,13 @@ def manifest(
 
 
 def _kubeconfig(root: Path, cluster: Cluster, distribution: str) -> Path:
-    """As `kubevip.kubeconfig_of` has it, but for where kubeadm makes a cluster: there it stays the
-    same for as long as it is there. Changed in the middle of `kubeadm init`, kube-vip would lose
-    its rights; changed later, the VIP would be gone for a moment, for nothing."""
+    """The administrator's, but where kubeadm makes a cluster: while it does, `admin.conf` has no
+    rights yet (Kubernetes ≥ 1.29, kubeadm's changelog and kube-vip#684). There it stays the same
+    for as long as it is there: changed later, the VIP would be gone for a moment, for nothing."""
     made_here = distribution == KUBEADM and cluster.role == INIT
     if made_here and (not controls(root) or (root / _SUPER_ADMIN.lstrip("/")).exists()):
         return Path(_SUPER_ADMIN)
-    return kubevip.kubeconfig_of(distribution, None)
+    return kubevip.kubeconfig_of(distribution)
 
 
 def _others(root: Path, detected: Detected) -> Iterator[str]:

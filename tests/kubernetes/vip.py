@@ -16,7 +16,8 @@ from pathlib import Path
 import yaml
 
 from overlay_runtime.config.cluster import KubeVip as KubeVipSettings
-from overlay_runtime.kubernetes.kubevip import API_PORT, static_pod
+from overlay_runtime.kubernetes.kubevip import static_pod
+from overlay_runtime.kubernetes.model import API_PORT
 from tests.kubernetes.programs import Programs
 from tests.kubernetes.services import Service
 from tests.netns.lab import REPOSITORY, Host

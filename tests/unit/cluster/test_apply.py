@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -257,3 +258,15 @@ def test_who_never_lets_go_holds_nobody_up_for_ever(tmp_path: Path) -> None:
     host.paths.state_dir.mkdir(parents=True)
     with records.alone(host.paths), records.alone(host.paths, limit=0.1):
         pass
+
+
+@pytest.mark.parametrize("path", [
+    "var/lib/edge-overlay/kubernetes.json", "run/edge-overlay/kubernetes/changes.json",
+])  # fmt: skip
+@pytest.mark.parametrize("text", ["", "5", "{", "[" * 100_000, '{"files": 5, "x": {}}', "\0"])
+def test_a_record_that_is_none_is_made_anew(tmp_path: Path, path: str, text: str) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.write(path, text)
+    assert host.apply().failed == []
+    assert isinstance(json.loads(host.read(path)), dict)

@@ -333,3 +333,13 @@ def test_a_role_that_the_host_has_not(tmp_path: Path) -> None:
     [found] = wrong(host)
     assert "`role: agent`, but this host is a control plane" in found
     assert Cluster().role is None
+
+
+def test_an_address_is_the_same_in_another_spelling(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.up("fd12:3456::5", "fd12:3456::1")
+    host.write("etc/rancher/k3s/config.yaml", "node-ip: FD12:3456:0::5\n")
+    assert host.plan().contradictions == []
+    host.write("etc/rancher/k3s/config.yaml", "node-ip: FD12:3456:0::6\n")
+    assert len(host.plan().contradictions) == 1

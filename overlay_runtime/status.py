@@ -51,7 +51,7 @@ EVERY = 5.0
 _STALE_WRITES = 3
 """So many writes missing tell that the agent is gone."""
 
-_FINAL = (0, 78)  # RestartPreventExitStatus of edge-overlay.service
+_FINAL = (0, 78)  # systemd does not start the agent again
 
 # What readers rely on: types, and for mappings and lists what is in them.
 _NUMBER, _MAYBE = (int, float), (str, type(None))

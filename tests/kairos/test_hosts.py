@@ -95,6 +95,24 @@ def test_installer_and_installed_system(lab: Lab) -> None:
     assert " /oem " not in host.run(f"cat /proc/{pid}/mountinfo"), "the agent would keep it busy"
 
 
+def test_a_start_that_takes_too_long_is_tried_again(lab: Lab) -> None:
+    """As a real Kairos in emulation had it, on a busy machine; the agent ends with 0 then."""
+    host = lab.host("netplan-networkd", BLOCK, "debian")
+    host.reboot()
+    wait_for_overlay(host)
+    host.write("/run/systemd/system/edge-overlay.service.d/90.conf",
+               "[Service]\nTimeoutStartSec=1s\n")  # fmt: skip
+    host.run("systemctl daemon-reload")
+    host.run("edge-overlay reset --yes")  # to claim an address takes longer than a second
+    host.try_run("systemctl restart edge-overlay")
+    restarts = "systemctl show --value --property NRestarts edge-overlay"
+    wait_until("another attempt", lambda: int(host.run(restarts)) > 0, 30, evidence=host.evidence)
+    host.run("rm /run/systemd/system/edge-overlay.service.d/90.conf && systemctl daemon-reload")
+    wait_for_overlay(host)
+    host.run("systemctl stop edge-overlay")
+    assert "ActiveState=inactive" in host.run("systemctl show --property ActiveState edge-overlay")
+
+
 def test_networkmanager_alone(lab: Lab) -> None:
     """As on the RHEL family: no networkd, no resolved; NetworkManager has eth0, and only that."""
     peer = lab.host("netplan-networkd", BLOCK, "debian")

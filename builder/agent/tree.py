@@ -29,6 +29,7 @@ FROM_THE_IMAGE = (
     "usr/lib/edge-overlay/cni/flannel-pack.yaml",
     "usr/lib/edge-overlay/cni/helmchartconfig.yaml",
     "usr/lib/edge-overlay/firewall.nft",
+    "usr/lib/edge-overlay/hold-kubernetes",
     "usr/lib/edge-overlay/kube-vip/container.yaml",
     "usr/lib/edge-overlay/kube-vip/daemonset.yaml",
     "usr/lib/edge-overlay/kube-vip/pod.yaml",

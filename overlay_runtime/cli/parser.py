@@ -13,12 +13,13 @@ EXIT_CODES = {
     0: "done; for status and wait: the overlay is up; for doctor: no fault",
     1: "the overlay is not up; for doctor: there is a fault; for peers: no such peer; for "
     "run-stage: something in it failed; for check: there is an error; for kubernetes: something "
-    "contradicts the overlay, or it did not come up in time",
+    "contradicts the overlay",
     64: "the command line is wrong (2 if it can't be read at all)",
     69: "host: this host can't be prepared, or given back, as it is",
     70: "a fault of this program",
     71: "the kernel refused something that the overlay can't do without",
     74: "the stored address can't be read or written",
+    75: "kubernetes wait: the overlay did not come up in time",
     78: "the overlay block of user-data is wrong",
     130: "ended by Ctrl-C",
 }

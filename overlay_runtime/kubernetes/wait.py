@@ -32,7 +32,8 @@ ALONE_S = 5.0
 """How long after its start an agent that hears no other host is waited for."""
 
 _LOOK_EVERY = 0.5
-GO, STAY = 0, 1
+GO, STAY = 0, 75
+"""75 is EX_TEMPFAIL of sysexits(3); `hold-kubernetes` tells it from a runtime that failed."""
 
 
 def wait(
@@ -41,7 +42,7 @@ def wait(
     limit: float = LIMIT_S,
     say: Callable[[str], None] = lambda text: print(f"edge-overlay: {text}", file=sys.stderr),
 ) -> int:
-    """Return 0 when the unit may start, or 1 after `limit` seconds."""
+    """Return 0 when the unit may start, or 75 after `limit` seconds."""
     name = next((one for one, all_of in UNITS.items() if unit in all_of), None)
     if name is None:
         say(f"{unit} is no unit of Kubernetes that is known here: it is not held back")

@@ -236,6 +236,30 @@ def test_the_kubelet_keeps_what_the_user_gives_it(edge: Host) -> None:
     assert edge.run("cat /run/kubelet.args").split() == ["--v=3", f"--node-ip={address(edge)}"]
 
 
+def test_a_runtime_that_fails_keeps_no_cluster_down(edge: Host) -> None:
+    """While its Python is being upgraded, say; the kernel goes on forwarding."""
+    install(edge)
+    own = address(edge)
+    edge.run("systemctl start k3s; systemctl stop k3s; mv /usr/bin/edge-overlay /usr/bin/kept")
+    put(edge, "/usr/bin/edge-overlay", "#!/bin/sh\nexit 1\n", "755")
+    try:
+        edge.run("rm /run/k3s.json; systemctl start k3s")
+        assert heard(edge)["node-ip"] == own
+        assert "starts with what was written before" in edge.run("systemctl status k3s")
+        edge.run("systemctl stop k3s edge-overlay; ip link delete scbr-100")
+        assert edge.try_run("systemctl start k3s")[0] != 0, "without the overlay it must not"
+    finally:
+        edge.run("mv /usr/bin/kept /usr/bin/edge-overlay")
+
+
+def test_a_unit_with_a_sandbox_of_its_own_is_told_all_the_same(edge: Host) -> None:
+    install(edge)
+    put(edge, "/etc/systemd/system/k3s.service.d/hardened.conf",
+        "[Service]\nUser=nobody\nProtectSystem=strict\nPrivateTmp=yes\n")  # fmt: skip
+    edge.run("systemctl daemon-reload; systemctl start k3s --no-block")
+    until(edge, "our file", lambda: edge.try_run(f"test -s {DROP_IN}")[0] == 0)
+
+
 def test_a_start_takes_little_longer(edge: Host) -> None:
     """What a cluster that is well pays for it at each start."""
     install(edge)

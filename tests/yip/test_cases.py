@@ -16,7 +16,8 @@ from tests.yip import cases, more_cases
 from tests.yip.cases import Case
 from tests.yip.chroot import Effect, effect, root, run_yip
 
-pytestmark = [pytest.mark.yip, pytest.mark.timeout(120)]
+# The base of the images, which the first one may have to make, has a limit of its own.
+pytestmark = [pytest.mark.yip, pytest.mark.timeout(120, func_only=True)]
 
 TABLE = [
     *cases.FILES, *cases.DIRECTORIES, *cases.COMMANDS, *cases.CONDITIONS, *cases.ORDER,

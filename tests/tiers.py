@@ -7,11 +7,13 @@ leases, time limits and services. After a group with a failure nothing further i
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.oci.daemon import docker_daemon
@@ -50,12 +52,13 @@ def _programs_of_kubernetes() -> Iterator[None]:
     with (EVIDENCE / "kubernetes-programs.log").open("wb") as log:
         build = subprocess.Popen(
             [sys.executable, "-m", "tests.kubernetes.programs"],
-            cwd=REPOSITORY, stdout=log, stderr=log,
+            cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
         yield
     finally:
-        build.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(build.pid, signal.SIGTERM)  # Go's compilers, too
         build.wait()
 
 

@@ -350,8 +350,8 @@ def test_a_reset_of_oem_drops_the_address(story: Story, site: Site, tell: Told) 
         "-not -name grubenv"
     )
     assert not left
-    assert host.overlay()["sources"]["overlay"] == "/usr/lib/edge-overlay/user-data"
     assert _address(host, site) != story.address
+    assert host.overlay()["sources"]["overlay"] == "/usr/lib/edge-overlay/user-data"
     assert "claiming" in _kept(host, "oem-reset", "journalctl --no-pager -b -u edge-overlay")
 
 

@@ -7,9 +7,7 @@ from typing import Any
 
 from overlay_runtime import OUR_LINKS
 from overlay_runtime.doctor.model import Host, Result, named
-
-_ADDED = {4: 50, 6: 70}
-"""Bytes that VXLAN adds to a packet, by the IP version outside."""
+from overlay_runtime.kernel.model import OVERHEAD
 
 
 def cni(host: Host) -> Result:
@@ -28,7 +26,7 @@ def cni(host: Host) -> Result:
             continue  # Cilium's: each packet says where it goes
         if local not in network:
             outside.append(f"{link['ifname']} uses {local}")
-        elif mtu and link.get("mtu", 0) > mtu - _ADDED[local.version]:
+        elif mtu and link.get("mtu", 0) > mtu - OVERHEAD[local.version]:
             large.append(f"{link['ifname']} {link['mtu']}")
     if outside:
         return Result("warning", f"pods' packets pass the overlay by: {named(outside)}",
@@ -36,7 +34,7 @@ def cni(host: Host) -> Result:
                       "cni-values`")  # fmt: skip
     if large:
         return Result("warning", f"the MTU is larger than fits: {named(large)}; the overlay's is "
-                      f"{mtu}, and VXLAN adds {_ADDED[network.version]}",
+                      f"{mtu}, and VXLAN adds {OVERHEAD[network.version]}",
                       "see `edge-build cni-values --mtu`")  # fmt: skip
     return Result("ok", f"{named([link['ifname'] for link in tunnels])}: on the overlay, and fits")
 

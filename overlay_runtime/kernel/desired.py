@@ -11,15 +11,11 @@ from overlay_runtime.address import IPAddress, as_text
 from overlay_runtime.beacon.model import HELD
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
-from overlay_runtime.kernel.model import Forwarding, Remote
+from overlay_runtime.kernel.model import OVERHEAD, Forwarding, Remote
 from overlay_runtime.peer import Peer, Transport
 from overlay_runtime.underlay import Nic
 
-OVERHEAD_V6 = 70
-"""Ethernet 14 + VXLAN 8 + UDP 8 + IPv6 40 bytes."""
-
-OVERHEAD_V4 = 50
-"""The same with IPv4's 20 bytes."""
+OVERHEAD_V6, OVERHEAD_V4 = OVERHEAD[6], OVERHEAD[4]
 
 _MTU_UNKNOWN = 1500 - OVERHEAD_V6
 _MTU_LEAST = 1280  # what IPv6 needs to work at all (RFC 8200, 5)

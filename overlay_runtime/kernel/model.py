@@ -23,6 +23,10 @@ ROUTE_METRIC = 4096
 kernel, 100-700 from NetworkManager, 1024 from networkd and RAs). Where the ranges meet, the host's
 own network must win: without it there is no overlay either."""
 
+OVERHEAD = {4: 50, 6: 70}
+"""Bytes that VXLAN adds to a packet, by the IP version outside: Ethernet 14 + VXLAN 8 + UDP 8, and
+IPv4 20 or IPv6 40."""
+
 
 @dataclass(frozen=True)
 class Vxlan:

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
@@ -50,16 +51,27 @@ def base_image(client: docker.DockerClient, suite: str) -> str:
 
 def _make(client: docker.DockerClient, suite: str, tag: str) -> None:
     with tempfile.TemporaryDirectory(prefix="edge-test-host-") as directory:
-        archive, hook = Path(directory) / "base.tar", Path(directory) / "settle"
+        hook = Path(directory) / "settle"
         hook.write_text(f"#!/bin/sh\nset -eu{_SETTLE}")
         hook.chmod(0o755)
-        words = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
-        words += [f"--customize-hook={hook}", suite, str(archive)]
+        make_image(client, tag, suite, _PACKAGES, _START, f"--customize-hook={hook}")
+
+
+def make_image(
+    client: docker.DockerClient, tag: str, suite: str, packages: Sequence[str], start: str,
+    *options: str,
+) -> None:  # fmt: skip
+    """Have mmdebstrap make an image of these packages, with more options of its, and `start` as
+    the command."""
+    with tempfile.TemporaryDirectory(prefix="edge-test-image-") as directory:
+        archive = Path(directory) / "base.tar"
+        words = ["mmdebstrap", "--variant=minbase", f"--include={','.join(packages)}"]
+        words += [*options, suite, str(archive)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         name, _, version = tag.partition(":")
         with archive.open("rb") as data:
             client.api.import_image_from_data(
                 data.read(), repository=name, tag=version,
-                changes=[f'CMD ["/bin/sh", "-c", "{_START}"]'],
+                changes=[f'CMD ["/bin/sh", "-c", "{start}"]'],
             )  # fmt: skip

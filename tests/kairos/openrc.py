@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
-import tempfile
-from pathlib import Path
 
 import docker
 import docker.errors
 
+from tests.host.base import make_image
 from tests.host.lab import Machine
 
 _PACKAGES = (
@@ -26,7 +24,6 @@ _START = (
     "mount --bind /proc/sys/net /proc/sys/net; mount -o remount,bind,rw /proc/sys/net; "
     "exec /sbin/init"
 )
-_LIMIT_S = 900.0
 
 
 class OpenrcMachine(Machine):
@@ -51,20 +48,6 @@ def openrc_image(client: docker.DockerClient) -> str:
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:
-        _make(client, tag)
+        make_image(client, tag, "trixie", _PACKAGES, _START,
+                   '--aptopt=Apt::Install-Recommends "false"')  # fmt: skip
     return tag
-
-
-def _make(client: docker.DockerClient, tag: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="edge-test-openrc-") as directory:
-        archive = Path(directory) / "base.tar"
-        words = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
-        words += ['--aptopt=Apt::Install-Recommends "false"', "trixie", str(archive)]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        name, _, version = tag.partition(":")
-        with archive.open("rb") as data:
-            client.api.import_image_from_data(
-                data.read(), repository=name, tag=version,
-                changes=[f'CMD ["/bin/sh", "-c", "{_START}"]'],
-            )  # fmt: skip

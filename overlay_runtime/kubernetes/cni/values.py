@@ -11,6 +11,7 @@ from pathlib import Path
 from overlay_runtime import BRIDGE
 from overlay_runtime.address import IPNetwork
 from overlay_runtime.config.keys import OverlayConfig
+from overlay_runtime.kernel.model import OVERHEAD
 from overlay_runtime.kubernetes.cni.ports import ELSEWHERE, clash
 from overlay_runtime.kubernetes.template import Scalar, fill, library
 
@@ -22,7 +23,6 @@ CNIS = ("calico", "flannel", "cilium", CANAL)
 USUAL_MTU = 1430
 """Of scbr-100 where the physical NICs have 1500 bytes: those that must be told an MTU get it."""
 
-_VXLAN = {4: 50, 6: 70}
 _WIREGUARD = {4: 60, 6: 80}
 _IPIP = 20
 """Bytes that an encapsulation adds (felix/dataplane/linux/int_dataplane.go), by IP version of the
@@ -90,7 +90,7 @@ def _mtus(cni: str, mtu: int | None, version: int) -> dict[str, Scalar]:
     known: dict[str, Scalar] = dict.fromkeys(names)
     if mtu is None:
         return known
-    vxlan, wireguard = mtu - _VXLAN[version], mtu - _WIREGUARD[version]
+    vxlan, wireguard = mtu - OVERHEAD[version], mtu - _WIREGUARD[version]
     # flannel takes 50 off whatever the version: what IPv6 adds more is taken off before.
     known["mtu"] = mtu if cni == "cilium" else vxlan + _FLANNEL_TAKES
     known["pod_mtu"] = wireguard

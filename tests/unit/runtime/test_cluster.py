@@ -113,6 +113,7 @@ def test_no_text_makes_it_fail_otherwise(text: str) -> None:
 @given(st.tuples(*[st.integers(1, 40)] * 3))
 def test_timings_that_are_accepted_are_those_that_client_go_takes(times: tuple[int, ...]) -> None:
     lease, renew, retry = times
-    text = f"    kube-vip: {{lease-duration: {lease}, renew-deadline: {renew}, retry-period: {retry}}}\n"  # noqa: E501
+    timings = f"lease-duration: {lease}, renew-deadline: {renew}, retry-period: {retry}"
+    text = f"    kube-vip: {{{timings}}}\n"
     right = lease > renew > 1.2 * retry and renew >= 2
     assert (problems(START + text, "f") == []) is right

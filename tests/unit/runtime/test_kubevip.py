@@ -118,11 +118,12 @@ def test_nothing_is_wrong_about_our_own() -> None:
 
 def own(*changes: tuple[str, str | None], kind: str = "Pod", image: str = "kube-vip:v1.0.0") -> str:
     """A user's manifest; (name, None) leaves a setting out."""
-    settings = {"vip_arp": "true", "cp_enable": "true", "address": "100.64.192.1",
+    settings: dict[str, str | None] = {
+                "vip_arp": "true", "cp_enable": "true", "address": "100.64.192.1",
                 "vip_interface": "scbr-100", "svc_enable": "true",
                 "vip_servicesinterface": "eth0"}  # fmt: skip
     for name, value in changes:
-        settings[name] = value  # type: ignore[assignment]
+        settings[name] = value
     lines = [f"    - name: {name}\n      value: {value if value.startswith('!') else repr(value)}"
              for name, value in settings.items() if value is not None]  # fmt: skip
     return "\n".join(

@@ -6,6 +6,7 @@ Imports nothing of the program: `--help` and completion must be quick.
 from __future__ import annotations
 
 import argparse
+import math
 
 from overlay_runtime import __version__
 
@@ -59,6 +60,17 @@ def _add(
     return sub
 
 
+def _seconds(text: str) -> float:
+    """Return a time to wait; `inf` is for ever."""
+    value = float(text)
+    if math.isnan(value) or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: 0 or more seconds, such as 90")
+    return value
+
+
+_seconds.__name__ = "number of seconds"  # for argparse: "invalid number of seconds value: 'x'"
+
+
 def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add(commands, "status", "status:status", "show hosts, addresses and problems",
          "Exit code 0 when the overlay is up, else 1. What needs attention stands first. A "
@@ -89,7 +101,7 @@ def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     kubernetes.add_argument("action", nargs="?", choices=KUBERNETES_ACTIONS, default="show",
                             metavar="|".join(KUBERNETES_ACTIONS), help="default: show")  # fmt: skip
     kubernetes.add_argument("--unit", metavar="UNIT", help="wait: which unit is to start")
-    kubernetes.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS",
+    kubernetes.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS",
                             help="wait: default: %(default)s")  # fmt: skip
     kubernetes.add_argument("--token", metavar="TOKEN", help="join-config: kubeadm's token")
     kubernetes.add_argument("--ca-cert-hash", action="append", default=[], metavar="HASH",
@@ -112,7 +124,7 @@ def _for_scripts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     vip.set_defaults(field="vip")
     wait = _add(commands, "wait", "lookup:wait", "wait until the overlay is up",
                 "Exit code 1 when it isn't in time, or can't be.")  # fmt: skip
-    wait.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS",
+    wait.add_argument("--timeout", type=_seconds, default=120.0, metavar="SECONDS",
                       help="default: %(default)s")  # fmt: skip
 
 
@@ -154,9 +166,9 @@ def _for_running_hosts(commands: argparse._SubParsersAction[argparse.ArgumentPar
     sub.add_argument("--yes", action="store_true", help="don't ask")
     sub.add_argument("--target", action="append", default=[], metavar="ADDRESS",
                      help="must stay reachable too; may be repeated")  # fmt: skip
-    sub.add_argument("--lost-after", type=float, default=60.0, metavar="SECONDS",
+    sub.add_argument("--lost-after", type=_seconds, default=60.0, metavar="SECONDS",
                      help="how long gateway or target may be lost; default: 60")  # fmt: skip
-    sub.add_argument("--confirm-within", type=float, default=180.0, metavar="SECONDS",
+    sub.add_argument("--confirm-within", type=_seconds, default=180.0, metavar="SECONDS",
                      help="take it back without confirmation by then; default: 180")  # fmt: skip
     sub.add_argument("--no-confirm", action="store_true",
                      help="don't wait for confirmation: reachability alone decides")  # fmt: skip

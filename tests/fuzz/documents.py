@@ -27,6 +27,14 @@ overlay:
   secret: "sixteen characters"
   peers: [192.0.2.9, gate.example.org]
   metrics-listen: 127.0.0.1:9797
+  kubernetes-ranges: [10.42.0.0/16, 10.43.0.0/16]
+  kubernetes:
+    distribution: k3s
+    role: server
+    external-names: [edge.example.com, 198.51.100.7, '2001:db8::7']
+    cni: calico
+    kube-vip: {enabled: true, mode: daemonset, services-interface: eth0,
+      lease-duration: 5, renew-deadline: 3, retry-period: 1, image: r.example.org/kv:v1.0.0}
 name: site
 hostname: node-{{ trunc 4 .MachineID }}
 users:

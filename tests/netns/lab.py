@@ -24,11 +24,21 @@ _numbers = itertools.count()
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
-    """Wait until `condition` is true; fail with `what` if it does not become so."""
+    """Wait until `condition` is true; fail with `what` if it does not become so.
+
+    A command in it that fails is the same as false, as long as there is time: what it asks for may
+    not be there yet. In the end its words are part of the failure.
+    """
     end = time.monotonic() + seconds
-    while not condition():
+    while True:
+        failed = ""
+        try:
+            if condition():
+                return
+        except AssertionError as error:
+            failed = f" ({error})"
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what}{failed}")
         time.sleep(0.02)
 
 

@@ -64,6 +64,15 @@ def test_an_agent_that_is_gone_is_told(run_dir: Path, capsys: pytest.CaptureFixt
     assert main(["wait", "--timeout", "0"]) == 1
 
 
+@pytest.mark.parametrize("text", ["nan", "-1", "soon"])
+def test_a_time_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `nan` the wait would never end."""
+    with pytest.raises(SystemExit) as ended:
+        main(["wait", f"--timeout={text}"])
+    assert ended.value.code == 2
+    assert repr(text) in capsys.readouterr().err
+
+
 def test_addresses_for_scripts(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["address"]) == 1
     write_status(run_dir / "status.json", _status())

@@ -1,8 +1,10 @@
-"""All tiers, as `make test` runs them: those that mostly wait side by side, the others in turn.
+"""All tiers, as `make test` runs them.
 
-A tier is a folder of tests and a pytest process of its own. Guests in software emulation take all
-processors, so nothing runs beside them; namespaces and containers wait most of their time, for
-leases, time limits and services. After a group with a failure nothing further is run.
+A tier is a folder of tests and a pytest process of its own. Those of a group run side by side, as
+they leave processors free: namespaces and containers wait most of their time, for leases, time
+limits and services, and half of a build has one thread. Guests in software emulation take all
+processors, so nothing runs beside them. A tier that fails keeps no other from being run: one run
+says all that is wrong.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from tests.oci.daemon import docker_daemon
 from tests.site import EVIDENCE, REPOSITORY
 
 GROUPS: tuple[tuple[str, ...], ...] = (
-    ("unit yip",),
+    ("unit", "yip"),
     ("netns", "oci", "host", "kubernetes"),
-    ("image kairos",),
+    ("image", "kairos"),
     ("vm",),
 )
-"""Groups in turn; within a group each string is one process, with the folders in it."""
+"""Groups in turn; within a group each tier is a process."""
 
 _WITH_DOCKER = frozenset(("oci", "host", "kairos"))
 
@@ -33,16 +35,17 @@ _WITH_DOCKER = frozenset(("oci", "host", "kairos"))
 def main() -> int:
     """Run all; return 0 if all passed."""
     EVIDENCE.mkdir(parents=True, exist_ok=True)
+    failed: list[str] = []
     with _programs_of_kubernetes():
         for group in GROUPS:
             with ExitStack() as stack:
-                if _WITH_DOCKER & set(" ".join(group).split()):
+                if _WITH_DOCKER & set(group):
                     stack.enter_context(docker_daemon())  # one for all of them
                 codes = list(_run(group))
-            if any(codes):
-                print(f"\nfailed: {', '.join(t for t, c in zip(group, codes, strict=True) if c)}")
-                return 1
-    return 0
+            failed += [tier for tier, code in zip(group, codes, strict=True) if code]
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 @contextmanager
@@ -93,8 +96,8 @@ def _run(group: Sequence[str]) -> Iterator[int]:
 
 
 def _words(tier: str) -> list[str]:
-    folders = [f"tests/{name}" for name in tier.split()]
-    return [sys.executable, "-m", "pytest", *folders]
+    slowest = ["--durations", "8", "--durations-min", "20"]
+    return [sys.executable, "-m", "pytest", *slowest, f"tests/{tier}"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+import pytest
+
 from overlay_runtime.beacon.wire import BeaconNic
+from overlay_runtime.conflict import SETTLING_S
 from overlay_runtime.peer import HEARD_FOR, Transport, physical_addresses
 from overlay_runtime.peers import FORWARDED_FOR, MAX_PEERS, Inherited, PeerTable
 from overlay_runtime.transport import alternatives
@@ -142,6 +145,33 @@ def test_who_was_there_before_us_comes_by_the_kernels_entry_or_by_id() -> None:
             table.heard(beacon(number, address=CIDR[7]), V6(f"fe80::{number}"), 2, 3.0 - number)
         table.update([nic()], OWN, 5.0)
         assert [peer.beacon.name for peer in table.forwarded()] == [first]
+
+
+@pytest.mark.parametrize("late", [0.5, 4.0, 20.0])
+def test_who_is_heard_first_after_a_restart_takes_nothing_from_the_one_of_before(
+    late: float,
+) -> None:
+    """Chance decides who speaks first; each look in between must not make that last."""
+    table = PeerTable("f" * 16, "02:ff:00:00:00:00", started=0.0)
+    table.inherit(Inherited(neighbours={str(CIDR[7]): beacon(2).mac}))
+    table.heard(beacon(1, address=CIDR[7]), V6("fe80::1"), 2, 0.2)
+    for now in (0.2, 0.4):
+        table.update([nic()], OWN, now)
+        assert table.forwarded() == []
+    table.heard(beacon(2, address=CIDR[7]), V6("fe80::2"), 2, late)
+    for now in (late, late + 1, 50.0):
+        table.heard(beacon(2, seq=int(now) + 9, address=CIDR[7]), V6("fe80::2"), 2, now)
+        table.update([nic()], OWN, now)
+        assert [peer.beacon.name for peer in table.forwarded()] == ["host2"]
+
+
+def test_after_a_restart_an_address_is_not_kept_for_one_who_is_gone() -> None:
+    table = PeerTable("f" * 16, "02:ff:00:00:00:00", started=0.0)
+    table.inherit(Inherited(neighbours={str(CIDR[7]): beacon(2).mac}))
+    table.heard(beacon(1, address=CIDR[7]), V6("fe80::1"), 2, 0.2)
+    for now, there in ((0.2, []), (SETTLING_S + 0.1, ["host1"])):
+        table.update([nic()], OWN, now)
+        assert [peer.beacon.name for peer in table.forwarded()] == there
 
 
 def test_a_restart_goes_on_with_the_path_of_before() -> None:

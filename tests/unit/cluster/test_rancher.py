@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from overlay_runtime.config.cluster import Cluster
-from overlay_runtime.kubernetes.rancher import said_by_user
+from overlay_runtime.kubernetes.rancher_config import said_by_user
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, OWN, VIP, Host
 
 RKE2_DROP_IN = DROP_IN.replace("k3s", "rke2")

@@ -1,4 +1,4 @@
-"""What k3s' and RKE2's configuration says, whoever wrote it.
+"""What k3s's and RKE2's configuration says, whoever wrote it.
 
 They read `config.yaml`, then the files of `config.yaml.d` by name; a later value takes the place of
 an earlier one, and `key+` appends to it (k3s, pkg/configfilearg/parser.go). The command line comes
@@ -7,17 +7,18 @@ after: there a single value wins, and lists get longer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from overlay_runtime.config.cluster import K3S, RKE2
 from overlay_runtime.kubernetes import units
 from overlay_runtime.kubernetes.detect import AGENT_UNITS, OURS, SERVER_UNITS
-from overlay_runtime.kubernetes.model import API_PORT, HEADER, Detected
-from overlay_runtime.kubernetes.reading import LONGEST, assignments, bytes_of, text_of
+from overlay_runtime.kubernetes.model import API_PORT, HEADER, Detected, below
+from overlay_runtime.kubernetes.reading import LONGEST, assignments, bytes_of, documents, text_of
 
-_ENVIRONMENT = {K3S: "K3S_URL", RKE2: "RKE2_URL"}
+_URL_NAMES = {K3S: "K3S_URL", RKE2: "RKE2_URL"}
+"""In the environment of a unit."""
 
 
 @dataclass
@@ -45,8 +46,8 @@ def path_of(distribution: str) -> str:
 
 def is_ours(root: Path, detected: Detected) -> bool:
     """Return whether our drop-in is there, from whichever installation of the runtime."""
-    path = root / path_of(str(detected.distribution)).lstrip("/")
-    return _text(path, "", Said()).startswith(f"# {HEADER}")
+    path = below(root, path_of(str(detected.distribution)))
+    return text_of(path).startswith(f"# {HEADER}")
 
 
 def said_by_user(root: Path, detected: Detected) -> Said:
@@ -98,20 +99,19 @@ def _take_command(root: Path, detected: Detected, said: Said) -> None:
             several = flag in ("node-ip", "tls-san") or flag.endswith("-arg")
             said.add(flag, [v for text in values for v in _split(flag, text)], where,
                      append=several)  # fmt: skip
-    url = _environment(root, name, unit).get(_ENVIRONMENT[name])
+    url = _url(root, name, unit)
     if url and "server" not in said.values:
         said.add("server", [url], f"the environment of {unit}", append=False)
 
 
-def _environment(root: Path, name: str, unit: str) -> dict[str, str]:
-    """What k3s's installer and Kairos's provider give a unit. Only the URL is looked at."""
-    found: dict[str, str] = {}
+def _url(root: Path, name: str, unit: str) -> str:
+    """Return the URL that k3s's installer or Kairos's provider gives a unit; "" without one."""
+    found = ""
     stem = unit.removesuffix(".service")
     for path in (f"etc/systemd/system/{unit}.env", f"etc/default/{stem}", f"etc/sysconfig/{stem}",
                  f"usr/local/lib/systemd/system/{stem}.env",
                  f"etc/rancher/{name}/{stem}.env"):  # fmt: skip
-        given = assignments(text_of(root / path)).get(_ENVIRONMENT[name])
-        found |= {_ENVIRONMENT[name]: given} if given is not None else {}
+        found = assignments(text_of(root / path)).get(_URL_NAMES[name], found)
     return found
 
 
@@ -128,17 +128,12 @@ def _text(path: Path, shown: str, said: Said) -> str:
 
 
 def _keys(text: str, shown: str, said: Said) -> Iterator[tuple[str, list[str]]]:
-    import yaml
-
-    try:
-        # Everything is text, as k3s makes arguments of it.
-        document = yaml.load(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+    found = documents(text)  # all of it text, as k3s makes arguments of it
+    if found is None or len(found) > 1:
         said.unreadable.append(f"{shown} is not YAML: Kubernetes will not start with it")
         return
-    if not isinstance(document, Mapping):
-        return
-    for key, value in document.items():
+    document = found[0] if found else None
+    for key, value in document.items() if isinstance(document, dict) else ():
         items = value if isinstance(value, list) else [value]
         texts = [item for item in items if isinstance(item, str)]
         yield str(key), [v for item in texts for v in _split(str(key).rstrip("+"), item)]

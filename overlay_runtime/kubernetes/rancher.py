@@ -22,12 +22,18 @@ from overlay_runtime.kubernetes.model import (
     Overlay,
     Setting,
     address,
+    certificate_names,
     url_host,
 )
 from overlay_runtime.kubernetes.rancher_config import Said, path_of
 
-SUPERVISOR_PORT = {K3S: 6443, RKE2: 9345}
+_SUPERVISOR_PORT = {K3S: 6443, RKE2: 9345}
+"""k3s's is the API's, RKE2's is one of its own."""
+
 _ANYWHERE = ("", "0.0.0.0", "::")
+
+_Wanted = tuple[str, Any, str]
+"""A key, its value, and why it is there."""
 
 
 def plan(cluster: Cluster, detected: Detected, overlay: Overlay, user: Said) -> File:
@@ -48,80 +54,97 @@ def plan(cluster: Cluster, detected: Detected, overlay: Overlay, user: Said) -> 
 
 def _wanted(
     name: str, cluster: Cluster, detected: Detected, overlay: Overlay, user: Said
-) -> Iterator[tuple[str, Any, str]]:
-    def free(key: str) -> bool:
-        return key not in user.values
-
-    own, vip = str(overlay.address), str(overlay.vip)
-    if free("node-ip"):
+) -> Iterator[_Wanted]:
+    own = str(overlay.address)
+    if "node-ip" not in user.values:
         yield (
             "node-ip",
             own,
-            ("The node's address, and etcd's: it stays, whatever the physical network does."),
+            "The node's address, and etcd's: it stays, whatever the physical network does.",
         )
     # RKE2 has no such key: its flannel is canal, a chart of its own.
-    if name == K3S and free("flannel-iface") and _has_flannel(cluster, user):
+    if name == K3S and "flannel-iface" not in user.values and _has_flannel(cluster, user):
         yield "flannel-iface", overlay.interface, "flannel's packets go through the overlay."
-    if not detected.server:
-        if detected.server is False and cluster.role == AGENT and free("server"):
-            yield "server", server_url(name, overlay), "Where this host joins: the VIP."
-        return
+    if detected.server:
+        yield from _wanted_by_server(name, cluster, overlay, user)
+    elif detected.server is False and cluster.role == AGENT and "server" not in user.values:
+        yield _join(name, overlay)
+
+
+def _wanted_by_server(
+    name: str, cluster: Cluster, overlay: Overlay, user: Said
+) -> Iterator[_Wanted]:
+    def free(*keys: str) -> bool:
+        return not any(key in user.values for key in keys)
+
     if free("advertise-address"):
         yield (
             "advertise-address",
-            own,
-            ("What the API server tells the cluster, even if node-external-ip is set."),
+            str(overlay.address),
+            "What the API server tells the cluster, even if node-external-ip is set.",
         )
-    names = [
-        one for one in (vip, *cluster.external_names) if one not in user.values.get("tls-san", ())
-    ]
+    names = _names_missing(cluster, overlay, user)
     if names:
         yield "tls-san+", names, "The API server's certificate has the VIP and the names outside."
-    if cluster.role == SERVER and free("server") and free("cluster-init"):
-        yield "server", server_url(name, overlay), "Where this host joins: the VIP."
+    if cluster.role == SERVER and free("server", "cluster-init"):
+        yield _join(name, overlay)
     if cluster.cni in ("calico", "cilium") and name == K3S:
         for key, value in (("flannel-backend", "none"), ("disable-network-policy", True)):
             if free(key):
                 yield key, value, f"{cluster.cni} is the CNI, and has policies of its own."
     if cluster.cni and name == RKE2 and free("cni"):
         yield "cni", cluster.cni, "As named in user-data."
-    if (name, cluster.role) == (K3S, INIT) and not any(
-        key in user.values for key in ("cluster-init", "datastore-endpoint", "server")
-    ):
+    first = (name, cluster.role) == (K3S, INIT)
+    if first and free("cluster-init", "datastore-endpoint", "server"):
         yield "cluster-init", True, "The first control plane: etcd, so that others can join."
+
+
+def _join(name: str, overlay: Overlay) -> _Wanted:
+    url = f"https://{url_host(overlay.vip)}:{_SUPERVISOR_PORT[name]}"
+    return "server", url, "Where this host joins: the VIP."
+
+
+def _names_missing(cluster: Cluster, overlay: Overlay, said: Said) -> list[str]:
+    present = said.values.get("tls-san", ())
+    return [one for one in certificate_names(cluster, overlay) if one not in present]
 
 
 def _has_flannel(cluster: Cluster, user: Said) -> bool:
     return user.one("flannel-backend") != "none" and cluster.cni in (None, "flannel")
 
 
-def server_url(name: str, overlay: Overlay) -> str:
-    """Return the URL by which hosts join: k3s's supervisor is at the API's port, RKE2's is not."""
-    return f"https://{url_host(overlay.vip)}:{SUPERVISOR_PORT[name]}"
+def _as_text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value).lower()
 
 
 def contradictions(
     cluster: Cluster, detected: Detected, overlay: Overlay, said: Said
 ) -> Iterator[Contradiction]:
     """Say what of a whole configuration keeps Kubernetes off the overlay."""
-    own = str(overlay.address)
     for key in ("node-ip", "advertise-address"):
-        yield from _not_ours(said, key, own, own)
+        yield from _not_ours(said, key, str(overlay.address))
     if detected.distribution == K3S and said.one("flannel-backend") != "none":
-        yield from _not_ours(said, "flannel-iface", overlay.interface, overlay.interface)
+        yield from _not_ours(said, "flannel-iface", overlay.interface)
         if said.one("flannel-external-ip").lower() == "true":
             yield _about(said, "flannel-external-ip", "false", "flannel would use node-external-ip")
     yield from _arguments(said, overlay)
-    if not detected.server:
-        yield from _joins_elsewhere(said, overlay)
-        return
+    if detected.server:
+        yield from _unreachable(cluster, overlay, said)
+    yield from _joins_elsewhere(said, overlay)
+
+
+def _not_ours(said: Said, key: str, expected: str) -> Iterator[Contradiction]:
+    """A list may have an address of the other family after the overlay's."""
+    one = said.one(key)
+    if key in said.values and (address(one) or one) != (address(expected) or expected):
+        yield _about(said, key, expected, f"remove it, and edge-overlay writes {key}")
+
+
+def _unreachable(cluster: Cluster, overlay: Overlay, said: Said) -> Iterator[Contradiction]:
+    """What keeps others from the API server: where it answers, and by which names."""
     if said.one("bind-address") not in _ANYWHERE:
         yield _about(said, "bind-address", "none", "the API server would not answer at the VIP")
-    missing = [
-        name
-        for name in (str(overlay.vip), *cluster.external_names)
-        if name not in said.values.get("tls-san", ())
-    ]
+    missing = _names_missing(cluster, overlay, said)
     if missing and "tls-san" in said.where:
         yield Contradiction(
             said.where["tls-san"],
@@ -129,14 +152,6 @@ def contradictions(
             "a list that appends",
             "write the key as `tls-san+`",
         )
-    yield from _joins_elsewhere(said, overlay)
-
-
-def _not_ours(said: Said, key: str, expected: str, shown: str) -> Iterator[Contradiction]:
-    """A list may have an address of the other family after the overlay's."""
-    one = said.one(key)
-    if key in said.values and (address(one) or one) != (address(expected) or expected):
-        yield _about(said, key, shown, f"remove it, and edge-overlay writes {key}")
 
 
 def _about(said: Said, key: str, expected: str, remedy: str) -> Contradiction:
@@ -172,7 +187,3 @@ def _joins_elsewhere(said: Said, overlay: Overlay) -> Iterator[Contradiction]:
         yield Contradiction(said.where["server"], f"server: {url}", f"the VIP, {overlay.vip}",
                             "an address that can go away, or change, can't be joined for ever"
                             )  # fmt: skip
-
-
-def _as_text(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value).lower()

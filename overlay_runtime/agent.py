@@ -12,7 +12,6 @@ import contextlib
 import ipaddress
 import logging
 import secrets
-import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +21,14 @@ from overlay_runtime import BRIDGE, OUR_LINKS, VXLAN4, VXLAN6
 from overlay_runtime.acquire import Acquisition
 from overlay_runtime.address import IPAddress
 from overlay_runtime.beacon.exchange import BeaconExchange
+from overlay_runtime.beacon.own import own_beacon
 from overlay_runtime.beacon.pathmtu import MAGIC as PATH_PROBE
 from overlay_runtime.beacon.pathmtu import PathMtu
 from overlay_runtime.beacon.rounds import interval
 from overlay_runtime.beacon.schedule import Schedule, StaticPeers
 from overlay_runtime.beacon.sockets import BeaconSockets
 from overlay_runtime.beacon.unhurried import Unhurried
-from overlay_runtime.beacon.wire import CLAIMING, HELD, Beacon, derive_key
+from overlay_runtime.beacon.wire import Beacon, derive_key
 from overlay_runtime.config.kubernetes import Kubernetes
 from overlay_runtime.config.load import Loaded
 from overlay_runtime.config.schema import OverlayConfig
@@ -373,22 +373,8 @@ class Agent:
         )
 
     def _describe(self) -> Beacon:
-        own = self.own
-        return Beacon(
-            host=self.table.own_id,
-            name=socket.gethostname(),  # DHCP or an administrator may change it
-            boot=self._boot,
-            seq=0,
-            cidr=own.cidr,
-            vni=self.config.vni,
-            port=self.config.port,
-            state=HELD if own.address else CLAIMING,
-            address=own.address or own.claiming,
-            claims=own.claiming if own.address else None,
-            mac=own.identity.mac(BRIDGE),
-            nics=self.physical.described(),
-            interval=interval(len(self.table.peers)),
-        )
+        nics = self.physical.described()
+        return own_beacon(self.config, self.own, self.table, nics, self._boot)
 
     def _own_changed(self) -> None:
         """The own address, or what is wrong with it, changed."""

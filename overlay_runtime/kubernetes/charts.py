@@ -14,7 +14,7 @@ from overlay_runtime.config.cluster import Cluster
 from overlay_runtime.config.keys import OverlayConfig
 from overlay_runtime.kubernetes import cni
 from overlay_runtime.kubernetes.model import HEADER, Contradiction, File, Overlay, Setting
-from overlay_runtime.kubernetes.rancher import Said
+from overlay_runtime.kubernetes.rancher_config import Said
 from overlay_runtime.kubernetes.reading import text_of
 
 FOLDER = "var/lib/rancher/rke2/server/manifests"

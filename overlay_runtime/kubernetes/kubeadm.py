@@ -29,9 +29,10 @@ from overlay_runtime.kubernetes.model import (
     File,
     Overlay,
     Setting,
+    certificate_names,
     url_host,
 )
-from overlay_runtime.kubernetes.reading import assignments, text_of
+from overlay_runtime.kubernetes.reading import assignments, documents, text_of
 
 ENVIRONMENT = "/run/edge-overlay/kubernetes/kubelet.env"
 INIT = "/etc/kubernetes/edge-overlay/init.yaml"
@@ -184,14 +185,9 @@ def _manifest(root: Path, name: str, flag: str, own: str) -> Iterator[Contradict
 
 def _configuration(path: Path, shown: str, overlay: Overlay) -> Iterator[Contradiction]:
     """Look into kubeadm's configuration, as Palette's and Kairos's provider leave it."""
-    import yaml
-
-    try:
-        # Text alone is constructed.
-        documents = list(yaml.load_all(text_of(path), Loader=yaml.BaseLoader))
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
-        return
-    for document in (one for one in documents if isinstance(one, dict)):
+    for document in documents(text_of(path)) or ():
+        if not isinstance(document, dict):
+            continue
         local = document.get("localAPIEndpoint")
         found = local.get("advertiseAddress") if isinstance(local, dict) else None
         if found and found not in (str(overlay.address), "0.0.0.0"):
@@ -221,7 +217,7 @@ def _patch(overlay: Overlay) -> str:
 
 
 def _names(cluster: Cluster, overlay: Overlay) -> list[str]:
-    return list(dict.fromkeys((str(overlay.vip), *cluster.external_names)))
+    return list(dict.fromkeys(certificate_names(cluster, overlay)))
 
 
 def _endpoint(overlay: Overlay) -> str:

@@ -93,6 +93,11 @@ class Plan:
     """Whether what was written earlier stays: the overlay is only down, or can't be read."""
 
 
+def certificate_names(cluster: Cluster, overlay: Overlay) -> tuple[str, ...]:
+    """Return what the API server's certificate is to have: the VIP, and the names outside."""
+    return (str(overlay.vip), *cluster.external_names)
+
+
 def below(root: Path, path: str) -> Path:
     """Return where a path of the host lies below another root."""
     return root / path.lstrip("/")

@@ -8,7 +8,7 @@ from typing import Any
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.config.cluster import INIT, K3S, KUBEADM, NONE, RKE2, Cluster
-from overlay_runtime.kubernetes import charts, kubeadm, rancher, vip
+from overlay_runtime.kubernetes import charts, kubeadm, rancher, rancher_config, vip
 from overlay_runtime.kubernetes.detect import UNITS, detect, set_up
 from overlay_runtime.kubernetes.facts import Facts
 from overlay_runtime.kubernetes.model import (
@@ -87,10 +87,10 @@ def _lives_there(root: Path, facts: Facts, detected: Detected) -> bool:
     """Whether Kubernetes uses the overlay already, by what we or somebody wrote."""
     if detected.distribution not in _RANCHER:
         texts = kubeadm.node_ips(root)
-    elif rancher.is_ours(root, detected):
+    elif rancher_config.is_ours(root, detected):
         return True
     else:
-        texts = rancher.said_by_user(root, detected).values.get("node-ip", [])[:1]
+        texts = rancher_config.said_by_user(root, detected).values.get("node-ip", [])[:1]
     found = [address(text) for text in texts]
     return any(at is not None and at in facts.config.cidr for at in found)
 
@@ -98,10 +98,10 @@ def _lives_there(root: Path, facts: Facts, detected: Detected) -> bool:
 def _fill(root: Path, facts: Facts, plan: Plan, overlay: Overlay, record: Record) -> None:
     cluster, detected, port = plan.cluster, plan.detected, API_PORT
     if detected.distribution in _RANCHER:
-        user = rancher.said_by_user(root, detected)
+        user = rancher_config.said_by_user(root, detected)
         ours = rancher.plan(cluster, detected, overlay, user)
-        said = rancher.said_in_all(root, detected, "" if plan.withheld else ours.content)
-        port = rancher.api_port(detected, said)
+        said = rancher_config.said_in_all(root, detected, "" if plan.withheld else ours.content)
+        port = rancher_config.api_port(detected, said)
         plan.files.append(ours)
         plan.notes += said.unreadable
         plan.contradictions += rancher.contradictions(cluster, detected, overlay, said)

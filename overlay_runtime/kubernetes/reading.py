@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 LONGEST = 1 << 20
 """Bytes. No more is read: a file of gigabytes must not cost a host its memory."""
@@ -26,6 +27,19 @@ def bytes_of(path: Path, longest: int = LONGEST) -> bytes:
         return b""
     with path.open("rb") as stream:
         return stream.read(longest)
+
+
+def documents(text: str) -> list[Any] | None:
+    """Return the documents of a YAML text, or None if it is none.
+
+    Each is text, a list or a mapping, and so is all that is in it: no tag does anything.
+    """
+    import yaml
+
+    try:
+        return list(yaml.load_all(text, Loader=yaml.BaseLoader))
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        return None
 
 
 def assignments(text: str) -> dict[str, str]:

@@ -18,7 +18,13 @@ from overlay_runtime.address import IPAddress
 from overlay_runtime.config.cluster import K3S, KUBEADM, RKE2
 from overlay_runtime.kubernetes import units
 from overlay_runtime.kubernetes.detect import UNITS
-from overlay_runtime.kubernetes.model import Contradiction, Overlay, Plan, address
+from overlay_runtime.kubernetes.model import (
+    Contradiction,
+    Overlay,
+    Plan,
+    address,
+    certificate_names,
+)
 from overlay_runtime.paths import Paths
 
 _ETCD_PORTS = {2379: "clients", 2380: "peers"}
@@ -169,7 +175,7 @@ def listening(root: Path) -> Iterator[tuple[IPAddress, int]]:
 
 def _certificate(root: Path, plan: Plan, overlay: Overlay) -> Iterator[Contradiction]:
     path = _CERTIFICATES[str(plan.detected.distribution)]
-    missing = [name for name in (str(overlay.vip), *plan.cluster.external_names)
+    missing = [name for name in certificate_names(plan.cluster, overlay)
                if not _has_name(_der(root / path), name)]  # fmt: skip
     if (root / path).exists() and missing and plan.detected.server:
         remedy = "restart it: it makes a new one"

@@ -16,15 +16,14 @@ import selectors
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from overlay_runtime import BRIDGE
 from overlay_runtime.acquire import Acquisition
 from overlay_runtime.address import IPAddress
-from overlay_runtime.agent import Agent
 from overlay_runtime.beacon.exchange import BeaconExchange
 from overlay_runtime.beacon.model import HELD, Beacon
+from overlay_runtime.beacon.own import own_beacon
 from overlay_runtime.beacon.rounds import interval
 from overlay_runtime.beacon.schedule import Schedule
 from overlay_runtime.beacon.wire import decode, derive_key
@@ -167,7 +166,6 @@ class Host:
         interface = ipaddress.IPv4Interface(f"{self.physical_address}/16")
         self.nics = (nic(v4=(interface,), ll=()),)
         self._described = (_described(self.nics[0]),)
-        self.physical = SimpleNamespace(described=lambda: self._described)
         self.settled_at: float | None = None
         self.tried: list[IPAddress] = []
         self._round_due = False
@@ -197,8 +195,8 @@ class Host:
         self.settled_at = self.segment.loop.time()
 
     def describe(self) -> Beacon:
-        """Return the agent's beacon; an address that is held must be on the disk by then."""
-        beacon = Agent._describe(self)  # type: ignore[arg-type]
+        """Return the host's beacon; an address that is held must be on the disk by then."""
+        beacon = own_beacon(self.config, self.own, self.table, self._described, self._boot)
         if beacon.state == HELD and self.settled_at is None:
             stored = self.store.load()
             assert stored

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from overlay_runtime.config.cluster import Cluster
-from overlay_runtime.kubernetes.rancher import said_by_user
+from overlay_runtime.kubernetes.rancher_config import said_by_user
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, OWN, VIP, Host
 
 RKE2_DROP_IN = DROP_IN.replace("k3s", "rke2")
@@ -289,6 +289,14 @@ def test_what_is_no_configuration_breaks_nothing(tmp_path: Path, text: str) -> N
     host.write("etc/rancher/k3s/config.yaml", text)
     assert host.apply().failed == []
     assert f'node-ip: "{OWN}"' in host.read(DROP_IN) or "node-ip" in text
+
+
+@pytest.mark.parametrize("text", ["[", "\x00", "token: a\n---\ntoken: b\n"])
+def test_what_is_not_one_yaml_document_is_told(tmp_path: Path, text: str) -> None:
+    host = Host(tmp_path)
+    host.unit(K3S)
+    host.write("etc/rancher/k3s/config.yaml", text)
+    assert any("/etc/rancher/k3s/config.yaml is not YAML" in note for note in host.plan().notes)
 
 
 def test_no_token_is_ever_shown(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from overlay_runtime.kubernetes.reading import LONGEST, assignments, bytes_of, text_of
+from overlay_runtime.kubernetes.reading import LONGEST, assignments, bytes_of, documents, text_of
 
 
 # By the states of systemd's parse_env_file_internal (src/basic/env-file.c).
@@ -30,6 +30,22 @@ from overlay_runtime.kubernetes.reading import LONGEST, assignments, bytes_of, t
 )  # fmt: skip
 def test_an_environment_file(text: str, value: str) -> None:
     assert assignments(text)["A"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("a: [1, true]\n---\n- !!python/object:os.system x\n", [{"a": ["1", "true"]}, ["x"]]),
+        ("[", None),
+        ("a: 1\n---\n[", None),
+        ("? [a]\n: b\n", None),
+        ("\x00", None),
+        ("[" * 10_000, None),
+    ],
+)
+def test_the_documents_of_a_yaml_text(text: str, found: object) -> None:
+    assert documents(text) == found
 
 
 def test_a_file_of_gigabytes_costs_no_memory(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from overlay_runtime import acquire, report
 from overlay_runtime.acquire import Acquisition
-from overlay_runtime.agent import Agent
+from overlay_runtime.beacon.own import own_beacon
 from overlay_runtime.config.kubernetes import Kubernetes
 from overlay_runtime.config.schema import OverlayConfig
 from overlay_runtime.identity import Identity
@@ -107,13 +107,10 @@ def test_a_manager_that_does_not_read_holds_nothing_up(
 
 
 def test_the_host_name_of_the_moment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    stub: Any = SimpleNamespace(
-        own=SimpleNamespace(
-            cidr=beacon().cidr, address=None, claiming=None, identity=Identity("me", "given")
-        ),
-        table=PeerTable("f" * 16, ""), config=OverlayConfig(), _boot="0" * 16,
-        physical=SimpleNamespace(described=tuple),
-    )  # fmt: skip
+    own: Any = SimpleNamespace(
+        cidr=beacon().cidr, address=None, claiming=None, identity=Identity("me", "given")
+    )
+    table = PeerTable("f" * 16, "")
     for name in ("localhost", "site-7"):
         monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
-        assert Agent._describe(stub).name == name
+        assert own_beacon(OverlayConfig(), own, table, (), "0" * 16).name == name

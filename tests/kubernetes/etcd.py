@@ -136,17 +136,20 @@ class Writers:
         return sum(each.acknowledged is None for each in self.writes)
 
     def gap(self, *members: Member) -> float:
-        """The longest time, in seconds, without an acknowledgement by one of these members (all
-        if none is named)."""
+        """The longest time, in seconds, for which one of these members (all if none is named)
+        acknowledged nothing, though it was asked: from when the first put was sent that it did not
+        acknowledge, or the next. A writer that this busy machine keeps waiting asks nothing."""
         names = [each.host.name for each in members or self.members]
         gaps = [0.0]
         for name in names:
             own = f"w/{name}/"
-            times = sorted(
-                w.acknowledged for w in list(self.writes)
-                if w.acknowledged is not None and w.key.startswith(own)
-            )  # fmt: skip
-            gaps += [b - a for a, b in itertools.pairwise(times)]
+            asked: float | None = None
+            for write in sorted((w for w in list(self.writes) if w.key.startswith(own)),
+                                key=lambda w: w.began):  # fmt: skip
+                asked = write.began if asked is None else asked
+                if write.acknowledged is not None:
+                    gaps.append(write.acknowledged - asked)
+                    asked = None
         return max(gaps)
 
     def lost_at(self, member: Member, *, local: bool) -> set[str]:

@@ -128,7 +128,9 @@ def _add(member: Member, host: Host) -> bool:
     try:
         member.client()("/v3/cluster/member/add", {"peerURLs": [peer_url(host)]})
     except OSError as error:
-        if "unhealthy cluster" in str(error):
+        if "Peer URLs already exists" in str(error):
+            return True  # by a try before, whose answer came too late
+        if "unhealthy cluster" in str(error) or "timed out" in str(error):
             return False
         raise
     return True

@@ -200,20 +200,20 @@ class Machine:
         assert isinstance(loaded, dict)
         return loaded
 
-    def wait_for_state(self, *states: str, seconds: float = 60) -> None:
+    def wait_for_state(self, *states: str, seconds: float = 120) -> None:
         """Wait for the transaction to get there."""
         wait_until(f"{self.name}: {' or '.join(states)}",
                    lambda: self.state().get("state") in states, seconds,
                    evidence=self.evidence)  # fmt: skip
 
-    def wait_for_network(self, seconds: float = 40) -> None:
+    def wait_for_network(self, seconds: float = 80) -> None:
         """Wait until it is on the network."""
         wait_until(f"{self.name}: its network", self.on_the_network, seconds,
                    evidence=self.evidence)  # fmt: skip
 
     def wait_for_boot(self) -> None:
         """Wait for the end of its boot."""
-        wait_until(f"{self.name}: the end of its boot", self._booted, 60, evidence=self.evidence)
+        wait_until(f"{self.name}: the end of its boot", self._booted, 120, evidence=self.evidence)
 
     def reboot(self) -> None:
         """Stop it, take away all that a kernel forgets, start it again."""

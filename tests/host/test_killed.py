@@ -34,7 +34,7 @@ def test_killed_at_each_step(make: Make) -> None:
     for number in range(1, 20):
         host.run(f"rm -f /root/calls /root/killed-at; echo {number} >/root/kill-at")
         start(host, "--lost-after 10 --confirm-within 2")
-        wait_until("the end of the transaction", lambda: _ended(host), 60, evidence=host.evidence)
+        wait_until("the end of the transaction", lambda: _ended(host), 120, evidence=host.evidence)
         as_before(host, addresses, tree, IFUPDOWN.unit)
         if host.try_run("test -f /root/killed-at")[0] != 0:
             break

@@ -19,12 +19,12 @@ def _is_well(host: Machine, before: dict[str, Any]) -> None:
     wait_until(
         f"{host.name}: all that it had",
         lambda: host.network() == before,
-        10,
+        30,
         evidence=lambda: f"{host.network()} instead of {before}\n{host.evidence()}",
     )
     pings = [f"ping -c1 -W1 -I {link} {gateway}" for gateway, link in before["gateways"]]
     wait_until(f"{host.name}: its gateways",  # an IPv6 address is tentative at first
-               lambda: host.try_run(" && ".join(pings))[0] == 0, 10,
+               lambda: host.try_run(" && ".join(pings))[0] == 0, 30,
                evidence=host.evidence)  # fmt: skip
 
 

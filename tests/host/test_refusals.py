@@ -66,7 +66,7 @@ def test_what_is_missing_or_wrong(make: Make) -> None:
 def test_undo_minds_what_others_changed(make: Make) -> None:
     host = make(IFUPDOWN)
     tree = host.tree()
-    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 10 </dev/null 2>&1")
+    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 20 </dev/null 2>&1")
     path = "/etc/systemd/network/10-edge-host-eth0.network"
     host.run(f"echo '# mine' >>{path}")
     code, said = host.try_run("edge-overlay host undo --yes </dev/null 2>&1")
@@ -93,7 +93,7 @@ def test_installing_and_removing_changes_no_network(make: Make) -> None:
     assert code == 1 and "ifupdown would set NICs up" in said and "host prepare" in said
     host.run("man -w edge-overlay || test -f /usr/share/man/man8/edge-overlay.8.gz")
 
-    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 10 </dev/null 2>&1")
+    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 20 </dev/null 2>&1")
     prepared, network = host.tree(), host.run(_NETWORK)
     said = host.run(f"{_PURGE} 2>&1")
     assert "stays with systemd-networkd" in said
@@ -117,7 +117,7 @@ def test_the_tarball(make: Make) -> None:
     before = host.run("find /usr /etc | sort")
     host.run("/root/edge-overlay-agent-*/install.sh 2>&1")
     assert "edge-overlay-host" in host.run("systemctl list-unit-files 'edge-*'")
-    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 10 </dev/null 2>&1")
+    host.run("edge-overlay host prepare --yes --no-confirm --lost-after 20 </dev/null 2>&1")
     assert host.ready()
     host.run("edge-overlay host undo --yes </dev/null 2>&1")
     host.run("/root/edge-overlay-agent-*/install.sh 2>&1")  # again is no harm

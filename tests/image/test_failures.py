@@ -143,13 +143,14 @@ def test_interrupted_in_the_middle(place: Place, how: signal.Signals) -> None:
 
 def test_two_builds_of_one_output(place: Place) -> None:
     lock = place[0] / "out" / ".edge-installer.lock"
-    with subprocess.Popen(["flock", lock, "sleep", "60"]) as holder:
+    # A group of its own: the one that sleeps has the lock as well.
+    with subprocess.Popen(["flock", lock, "sleep", "60"], start_new_session=True) as holder:
         while not lock.exists():
             time.sleep(0.05)
         try:
             failed = edge_build(*place[1], env={"EDGE_BUILD_CACHE_DIR": ""})
         finally:
-            os.kill(holder.pid, signal.SIGTERM)
+            os.killpg(holder.pid, signal.SIGTERM)
     assert_one_error(failed, 75, "another build")
 
 

@@ -23,8 +23,8 @@ from builder.kairos.python import read_pins
 from tests.image.conftest import Outcome, edge_build
 from tests.kairos import images
 from tests.kairos.conftest import NOBODY, Miniature, as_nobody
-from tests.vm.harness.process import end, start
-from tests.vm.harness.waiting import wait_until
+from tests.vm.harness.process import end, free_port, start
+from tests.vm.harness.waiting import WaitedInVainError, wait_until
 
 pytestmark = [pytest.mark.kairos, pytest.mark.timeout(600)]
 
@@ -275,7 +275,7 @@ def registry(directory: Path) -> Iterator[str]:
     """Debian's docker-registry on the loopback, with one account: edge, password `overlay`."""
     htpasswd = directory / "htpasswd"
     htpasswd.write_text(f"edge:{_BCRYPT}\n")
-    port = 5000 + os.getpid() % 10_000
+    port = free_port()
     config = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": str(directory / "blobs")}},
@@ -293,7 +293,8 @@ def registry(directory: Path) -> Iterator[str]:
 
 
 def _answers(port: int, ended: int | None) -> bool:
-    assert ended is None, "the registry ended"
+    if ended is not None:
+        raise WaitedInVainError("the registry ended")
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

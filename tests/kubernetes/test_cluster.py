@@ -100,7 +100,7 @@ def test_a_fifth_host_joins_while_a_sixth_is_broken(cluster: Cluster) -> None:
     _assert_undisturbed(seen)
     assert broken.status()["peers"] == []
     for host in cluster.hosts:
-        assert f"{THIRD}.6" in str(host.status()["foreign"])
+        until(lambda host=host: f"{THIRD}.6" in str(host.status()["foreign"]), "named", 20)  # type: ignore[misc]
 
 
 def test_full_packets_of_pods_fit_the_overlay(cluster: Cluster) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import socket
@@ -121,6 +120,9 @@ class VipProbe:
         self._vip = vip
         self._stop = threading.Event()
         self._answers: list[float] = []
+        self._gaps: list[float] = []
+        self._asked: float | None = None
+        """When the first connection was tried since the last answer."""
         self._thread = threading.Thread(target=self._ask)
 
     def __enter__(self) -> VipProbe:
@@ -134,9 +136,13 @@ class VipProbe:
         self._thread.join()
 
     def gap(self) -> float:
-        """The longest time between two connections that were accepted, in seconds."""
-        ends = [*self._answers, time.monotonic()] if not self._stop.is_set() else self._answers
-        return max((b - a for a, b in itertools.pairwise(ends)), default=float("inf"))
+        """The longest time, in seconds, for which no connection was accepted, though it was tried:
+        from the first try on. A probe that this busy machine keeps waiting tries nothing."""
+        asked = self._asked
+        gaps = list(self._gaps)
+        if asked is not None and not self._stop.is_set():
+            gaps.append(time.monotonic() - asked)
+        return max(gaps, default=float("inf")) if len(self._answers) > 1 else float("inf")
 
     def answers_since(self, moment: float) -> bool:
         """Whether it answered after a time (`time.monotonic()`)."""
@@ -144,6 +150,8 @@ class VipProbe:
 
     def _ask(self) -> None:
         while not self._stop.wait(0.02):
+            if self._asked is None:
+                self._asked = time.monotonic()
             with suppress(OSError):
                 with inside(self._namespace):
                     made = socket.socket()
@@ -151,6 +159,8 @@ class VipProbe:
                     made.settimeout(0.25)
                     made.connect((self._vip, PORT))
                     self._answers.append(time.monotonic())
+                    self._gaps.append(self._answers[-1] - self._asked)
+                    self._asked = None
 
 
 def holder(all_: Sequence[KubeVip]) -> KubeVip | None:

@@ -285,7 +285,7 @@ class Lab:
         self.nic(host, "eth0", *addresses, segment=segment)
         host.restart()
 
-    def all_up(self, seconds: float = 15.0) -> None:
+    def all_up(self, seconds: float = 30.0) -> None:
         """Wait until every agent is up and every host with the same secret knows every other."""
         for host in self.hosts:
             until(host.up, f"{host.name} up", seconds)

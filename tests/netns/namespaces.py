@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
+_SO_RCVBUFFORCE = 33
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,7 +71,8 @@ def udp_socket(namespace: str, address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with inside(namespace):
         sock = socket.socket(family, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    # Forced: what SO_RCVBUF gives ends at net.core.rmem_max, by default half a second of probes.
+    sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 22)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     sock.bind((address, port))
     return sock

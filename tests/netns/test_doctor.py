@@ -156,9 +156,9 @@ def test_a_wrong_secret_and_another_range(lab: Lab) -> None:
     one, _ = _pair(lab)
     assert _verdict(one, "foreign-cluster")[0] == "ok"
     lab.host("c", "10.9.0.3/24").start(secret="the secret of another cluster")
-    until(lambda: "10.9.0.3" in _verdict(one, "foreign-cluster")[1], "seen")
+    until(lambda: "10.9.0.3" in _verdict(one, "foreign-cluster")[1], "seen", 20)
     lab.host("d", "10.9.0.4/24").start("vni: 7")
-    until(lambda: "vni 7" in _verdict(one, "foreign-cluster")[1], "told")
+    until(lambda: "vni 7" in _verdict(one, "foreign-cluster")[1], "told", 20)
     assert _verdict(one, "foreign-cluster")[0] == "warning"
 
 
@@ -168,7 +168,7 @@ def test_a_cloned_disk(lab: Lab) -> None:
     two = lab.host("b", "10.9.0.2/24")
     two.identity = one.identity
     two.start()
-    until(lambda: _verdict(one, "duplicate-identity")[0] == "fault", "named")
+    until(lambda: _verdict(one, "duplicate-identity")[0] == "fault", "named", 20)
 
 
 def test_two_halves_that_meet_with_one_address(lab: Lab) -> None:

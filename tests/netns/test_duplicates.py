@@ -34,10 +34,10 @@ def test_an_address_that_is_in_use_is_refused(lab: Lab, cidr: str, address: str)
     inside = _container(lab, two, f"{address}/{prefix}")
     mac = run("ip", "-n", inside, "-o", "link", "show", "eth0").split("link/ether ")[1].split()[0]
     one = lab.host("one", "10.9.0.1/24").start(f"cidr: {cidr}", f"address: '{address}'")
-    until(lambda: any(mac in text for text in one.status()["problems"]), "refused", 8)
+    until(lambda: any(mac in text for text in one.status()["problems"]), "refused", 15)
     assert one.status()["overlay"]["address"] is None
     run("ip", "-n", inside, "link", "set", "eth0", "down")
-    until(one.up, "it is free now", 25)
+    until(one.up, "it is free now", 35)
     assert one.address == address
 
 
@@ -60,7 +60,7 @@ def test_a_host_moves_to_the_configured_address_or_keeps_the_old_one(lab: Lab) -
     lab.all_up()
     two.stop()
     two.start("address: 100.64.192.50")  # taken
-    until(lambda: "100.64.192.50 can't be used" in str(two.status()["problems"]), "refused", 5)
+    until(lambda: "100.64.192.50 can't be used" in str(two.status()["problems"]), "refused", 15)
     assert two.address == "100.64.192.60"
     assert reaches(one.end, two.end)
     two.stop()
@@ -69,7 +69,10 @@ def test_a_host_moves_to_the_configured_address_or_keeps_the_old_one(lab: Lab) -
     monitor = subprocess.Popen(["ip", "-n", two.namespace, "-4", "monitor", "address"],
                                stdout=subprocess.PIPE, text=True)  # fmt: skip
     two.start("address: 100.64.192.70")
-    until(lambda: two.up() and two.address == "100.64.192.70", "moved", 5)
+    until(lambda: two.up() and two.address == "100.64.192.70", "moved", 15)
+    shown = ("address", "show", "scbr-100")
+    until(lambda: "100.64.192.60" not in two.ip(*shown), "the old one is gone", 3)
+    assert "100.64.192.70" in two.ip(*shown)
     time.sleep(0.5)
     monitor.terminate()
     changes = [line for line in monitor.communicate()[0].splitlines() if "inet " in line]
@@ -84,6 +87,6 @@ def test_a_host_moves_to_the_configured_address_or_keeps_the_old_one(lab: Lab) -
         host.stop()
     for host in (one, two):
         host.start("address: 100.64.192.99")
-    until(lambda: "100.64.192.99" in (one.address, two.address), "one moved", 10)
+    until(lambda: "100.64.192.99" in (one.address, two.address), "one moved", 15)
     time.sleep(2)
     assert (one.address == "100.64.192.99") != (two.address == "100.64.192.99")

@@ -11,6 +11,8 @@ from tests.netns.namespaces import packet_socket, run, udp_socket
 from tests.netns.probe import reaches
 
 VXLAN, BEACONS = 4797, 4798
+_COUNTED_S = 20
+"""Status is written every 5 s, and rarer where a write takes long."""
 
 
 def _nft(host: Host, *words: str) -> str:
@@ -65,7 +67,7 @@ def test_vxlan_packets_are_taken_from_peers_alone(lab: Lab) -> None:
     evil = lab.bystander("evil", "10.9.0.66/24")
     frame = _gratuitous_arp("100.64.192.1", b"\x02\x66\x66\x66\x66\x66")
     assert not _heard(one, frame, (evil.namespace, "10.9.0.66"), "10.9.0.1")
-    until(lambda: _dropped(one, "stranger") >= 3, "counted", 7)
+    until(lambda: _dropped(one, "stranger") >= 3, "counted", _COUNTED_S)
     assert _heard(one, frame, (two.namespace, "10.9.0.2"), "10.9.0.1")  # the probe can fail
     assert reaches(two.end, one.end)
 
@@ -79,7 +81,7 @@ def test_overlay_addresses_cannot_be_reached_from_outside(lab: Lab) -> None:
     ends = (outside.namespace, "10.9.0.66")
     for target in (one, two):
         assert not reaches(ends, target.end)
-    until(lambda: _dropped(one, "outside") >= 2, "counted", 7)
+    until(lambda: _dropped(one, "outside") >= 2, "counted", _COUNTED_S)
     # That it is the firewall which keeps them out:
     address = one.address
     one.stop()
@@ -188,6 +190,7 @@ def test_a_flood_of_bad_beacons_is_bounded_before_it_reaches_the_agent(lab: Lab)
         while time.monotonic() < end:
             sender.sendto(b"EDGE" + bytes(300), ("10.9.0.1", BEACONS))
             sent += 1
-    until(lambda: _dropped(one, "flood") > sent - 200 - 3 * 100 - 150, "all but the limit", 7)
+    until(lambda: _dropped(one, "flood") > sent - 200 - 3 * 100 - 150, "all but the limit",
+          _COUNTED_S)  # fmt: skip
     assert reaches(one.end, two.end)
     assert one.peer(two)["state"] == "up"

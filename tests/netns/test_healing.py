@@ -133,7 +133,7 @@ def test_another_range_is_refused_and_the_overlay_stays(lab: Lab) -> None:
     one.stop()
     assert one.cli("reset", "--yes").returncode == 0
     one.restart()
-    until(lambda: one.up() and one.address.startswith("10.50.0."), "new range", 6)
+    until(lambda: one.up() and one.address.startswith("10.50.0."), "new range", 15)
     shown = one.ip("address", "show", "scbr-100")
     assert f" {address}/" not in shown  # what an earlier agent set is taken away
 
@@ -162,7 +162,7 @@ def test_a_configured_address_is_used_unless_somebody_has_it(lab: Lab) -> None:
     until(one.up, "up")
     assert one.address == "100.64.192.50"
     two = lab.host("two", "10.9.0.2/24").start("address: 100.64.192.50")
-    until(lambda: any("holds it" in p for p in two.status()["problems"]), "refused", 5)
+    until(lambda: any("holds it" in p for p in two.status()["problems"]), "refused", 15)
     assert one.address == "100.64.192.50"
     assert one.status()["problems"] == []
     stored = json.loads((one.directory / "state/state.json").read_text())

@@ -38,8 +38,8 @@ def test_a_switch_with_a_smaller_mtu_is_found_and_costs_only_its_host(lab: Lab) 
     for host in (one, two):
         host.stop()
         host.restart()  # or wait a minute
-    until(lambda: _path(one, narrow) == _path(two, narrow) == 1400, "found")
-    until(lambda: _path(narrow, one) == 1400, "found from the other side")
+    until(lambda: _path(one, narrow) == _path(two, narrow) == 1400, "found", 20)
+    until(lambda: _path(narrow, one) == 1400, "found from the other side", 20)
     assert _path(one, two) == 1500
     assert _largest(one, two) == 1430
     assert _largest(one, narrow) == _largest(narrow, one) == 1330

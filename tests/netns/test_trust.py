@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from overlay_runtime.beacon.wire import derive_key
+from overlay_runtime.status import boottime
 from tests.netns.lab import Host, Lab, until
 from tests.netns.namespaces import udp_socket
 from tests.netns.probe import Probe, reaches
@@ -29,9 +31,9 @@ def test_the_secret_is_changed_without_losing_a_packet(lab: Lab) -> None:
         Probe(one.end, other.end, 7100 + n)
         for n, (one, other) in enumerate(zip(hosts, [*hosts[1:], hosts[0]], strict=True))
     ]
-    for probe in probes:
-        probe.__enter__()
-    try:
+    with ExitStack() as running:
+        for probe in probes:
+            running.enter_context(probe)
         for step in ((NEW, f"previous-secret: {OLD}"), (NEW,)):
             for host in hosts:
                 host.stop()
@@ -40,9 +42,6 @@ def test_the_secret_is_changed_without_losing_a_packet(lab: Lab) -> None:
         assert {
             _signs_with(one, other) for one in hosts for other in hosts if one is not other
         } == {"present"}
-    finally:
-        for probe in probes:
-            probe.__exit__()
     assert [probe.outcome().lost for probe in probes] == [0, 0, 0]
     late = lab.host("late", "10.9.0.9/24").start(secret=OLD)
     until(late.up, "up, alone")
@@ -72,15 +71,17 @@ def test_the_secrets_are_nowhere_to_be_seen(lab: Lab) -> None:
     until(one.up, "up")
     until(lambda: one.status()["foreign"], "the other's beacons were refused")
     process = Path(f"/proc/{one.status()['pid']}")
-    readable = [path for path in one.directory.rglob("*") if path.is_file()]
-    readable = [path for path in readable if path.name != "user-data"]
-    assert {path.name for path in readable} >= {"status.json", "metrics.prom", "log", "state.json"}
-    for path in [*readable, process / "cmdline", process / "environ"]:
-        content = path.read_bytes()
-        for secret in (OLD, NEW, "quite another secret"):
-            assert secret.encode() not in content, path
-            assert derive_key(secret) not in content, path
-            assert derive_key(secret).hex().encode() not in content, path
+    with one.paused():  # else a file that is being written is renamed before it is read
+        readable = [path for path in one.directory.rglob("*") if path.is_file()]
+        readable = [path for path in readable if path.name != "user-data"]
+        names = {path.name for path in readable}
+        assert names >= {"status.json", "metrics.prom", "log", "state.json"}
+        for path in [*readable, process / "cmdline", process / "environ"]:
+            content = path.read_bytes()
+            for secret in (OLD, NEW, "quite another secret"):
+                assert secret.encode() not in content, path
+                assert derive_key(secret) not in content, path
+                assert derive_key(secret).hex().encode() not in content, path
 
 
 def _copy(lab: Lab, original: Host, address: str) -> Host:
@@ -141,7 +142,8 @@ def test_a_flood_of_signed_looking_beacons_costs_a_bounded_share(lab: Lab) -> No
             for _ in range(100):
                 sender.sendto(data, ("10.9.0.1", 4798))
     elapsed = time.monotonic() - began
-    time.sleep(6)  # status is written
+    ended = boottime()
+    until(lambda: one.status()["written"] > ended, "status is written", 20)
     handled = one.status()["counters"]["beacons_received"] - before
     assert handled < 8000 + 3000 * (elapsed + 2)
     assert one.peer(two)["state"] == "up"

@@ -72,17 +72,20 @@ def test_without_a_vxlan_device_it_is_not_up(lab: Lab) -> None:
     for name in ("foreign4", "foreign6"):
         one.ip("link", "del", name)
     until(one.up, "up", 5)
-    assert one.status()["problems"] == []
+    # One device of the two is enough to be up, and the other may be about to come.
+    until(lambda: one.status()["problems"] == [], "both are there", 5)
+    assert one.up()
 
 
 def test_a_link_that_flaps_makes_no_storm_of_beacons(lab: Lab) -> None:
     one = lab.host("one", "10.9.0.1/24").start("peers: [10.99.0.1]")  # there is no route to it
     lab.all_up()
-    sent = _sent(one)
+    sent, began = _sent(one), time.monotonic()
     for _ in range(40):
         one.ip("link", "add", "noise", "type", "bridge")
         one.ip("link", "del", "noise")
-    assert _sent(one) - sent < 12  # the regular ones
+    # The regular ones: every 8 s at most, of which the commands take many on a busy machine.
+    assert _sent(one) - sent < 12 + 4 * int((time.monotonic() - began) / 8)
 
 
 def _sent(host: Host) -> int:

@@ -12,7 +12,7 @@ import docker
 import docker.errors
 
 from tests.vm.harness.process import end, start, tail
-from tests.vm.harness.waiting import wait_until
+from tests.vm.harness.waiting import WaitedInVainError, wait_until
 
 
 @contextlib.contextmanager
@@ -34,7 +34,8 @@ def docker_daemon() -> Iterator[docker.DockerClient]:
 
 
 def _alive(process: subprocess.Popen[bytes], log: Path) -> docker.DockerClient | None:
-    assert process.poll() is None, f"dockerd did not start\n{tail(log)}"
+    if process.poll() is not None:
+        raise WaitedInVainError(f"dockerd did not start\n{tail(log)}")
     return _answering()
 
 

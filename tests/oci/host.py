@@ -97,5 +97,5 @@ def host(name: str, image: str, network: Network | None) -> Iterator[Host]:
         made.with_tmpfs_mount(path)
     with made as running:
         found = Host(name, running.get_wrapped_container())
-        wait_until(f"{name}: the end of its boot", found.booted, 60, evidence=found.evidence)
+        wait_until(f"{name}: the end of its boot", found.booted, 120, evidence=found.evidence)
         yield found

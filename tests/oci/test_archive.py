@@ -16,7 +16,7 @@ import pytest
 
 from tests.oci.conftest import OciImage
 
-pytestmark = [pytest.mark.oci, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.oci, pytest.mark.timeout(300, func_only=True)]
 
 
 class Layout:

@@ -21,7 +21,7 @@ from tests.oci.site_network import GATEWAY, GATEWAY6, Router, router
 from tests.site import Site
 from tests.vm.harness.waiting import wait_until
 
-pytestmark = [pytest.mark.oci, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.oci, pytest.mark.timeout(420, func_only=True)]
 
 MAC = "52:54:00:12:34:56"
 USER_DATA = "/usr/lib/edge-overlay/user-data"
@@ -147,7 +147,8 @@ def test_a_static_nic_whole(edge: Host, site: Site) -> None:
     assert re.search(r"Global: 10\.77\.0\.54 10\.77\.0\.55", said), said
     assert re.search(r"\(lan0\): 10\.77\.0\.53\n", said), said
     assert "Global: site.example" in said and "(lan0): nic.example" in said
-    assert "configured" in edge.run("networkctl list lan0")
+    wait_until("networkd's word", lambda: " configured" in edge.run("networkctl list lan0"),
+               _LIMIT_S)  # fmt: skip
     edge.run(f"ping -q -c 1 -W 2 {GATEWAY}; ping -q -c 1 -W 2 {GATEWAY6}")
     assert notice(edge)["problems"] == []
     assert edge.run(f"stat -c %a {GOOD}").strip() == "600"
@@ -217,7 +218,7 @@ def test_a_bad_nic_gets_dhcp_and_takes_none_with_it(edge: Host, site: Site) -> N
                  "spare": STATIC | {"ipAddress": "10.77.0.26"}})  # fmt: skip
     describe(edge, site, bad)
     wait_until("an address by DHCP", lambda: leased(edge, "lan0"), _LIMIT_S)
-    assert "10.77.0.26/24" in addresses(edge, "spare")
+    wait_until("the other NIC's", lambda: "10.77.0.26/24" in addresses(edge, "spare"), _LIMIT_S)
     shown = edge.try_run("edge-overlay status")[1]
     assert "DHCP instead on lan0" in shown and f"{USER_DATA}:" in shown, shown
 
@@ -242,9 +243,12 @@ def test_a_silent_gateway_means_dhcp_besides_and_back(edge: Host, site: Site, wi
     edge.run("ip monitor address > /tmp/monitor & sleep 0.2")
     wait_until("DHCP besides", lambda: leased(edge, "lan0"), 120, evidence=edge.evidence)
     assert "10.77.0.25/24" in addresses(edge, "lan0"), "the static address stays"
+    # A lease's address comes first, its route when the address is there.
+    wait_until("both routes", lambda: len(gateways(edge, "lan0")) == 2, _LIMIT_S)
     dhcp, dead = gateways(edge, "lan0")
     assert dhcp < dead
     assert f"via {GATEWAY} " in edge.run("ip route get 192.0.2.1"), "DHCP's route is in use"
+    wait_until("what is told of it", lambda: notice(edge)["problems"], _LIMIT_S)
     problems = notice(edge)["problems"]
     assert "DHCP is asked besides" in problems[0] and "10.77.0.9" in problems[1], problems
     edge.run("edge-overlay network watch")
@@ -278,7 +282,7 @@ def test_the_last_good_is_used_while_no_dhcp_server_answers(
         assert notice(edge)["details"]["in_effect"] == "last good"
     finally:
         wire.serve_dhcp()
-    wait_until("a lease besides", lambda: leased(edge, "lan0"), 60, evidence=edge.evidence)
+    wait_until("a lease besides", lambda: leased(edge, "lan0"), 120, evidence=edge.evidence)
     edge.run("edge-overlay network watch")
     wait_until("what was asked for", lambda: leased(edge, "lan0") and (
         "10.77.0.25/24" not in addresses(edge, "lan0")), _LIMIT_S)  # fmt: skip
@@ -380,7 +384,7 @@ def test_a_boot_with_a_description(edge: Host, site: Site, wire: Router) -> None
     """The host starts over, and finds its NIC later: as with one that is plugged in."""
     describe(edge, site, block({"lan0": STATIC}, httpProxy="http://proxy.example.org:3128"))
     edge.container.restart(timeout=20)
-    wait_until("the end of its boot", edge.booted, 60, evidence=edge.evidence)
+    wait_until("the end of its boot", edge.booted, 120, evidence=edge.evidence)
     when = {
         unit: int(edge.run(f"systemctl show --value -p {which} {unit}"))
         for unit, which in (("edge-overlay-network", "ActiveEnterTimestampMonotonic"),

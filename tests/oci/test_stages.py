@@ -18,7 +18,7 @@ from tests.oci.host import Host, host
 from tests.site import Site
 from tests.vm.harness.waiting import wait_until
 
-pytestmark = [pytest.mark.oci, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.oci, pytest.mark.timeout(300, func_only=True)]
 
 _SECRET = "TheSecretOfACommand"
 
@@ -81,7 +81,7 @@ stages:
   boot: [{commands: [echo boot user-data >> /var/log/order]}]
   boot.after: [{commands: [echo boot.after user-data >> /var/log/order]}]
   network:
-    - commands: ["echo network user-data >> /var/log/order; ip -4 route show default >> /var/log/route"]
+    - commands: ["ip -4 route show default >> /var/log/route; echo network user-data >> /var/log/order"]
   reconcile: [{commands: [echo reconcile >> /var/log/reconcile]}]
 """  # noqa: E501
 

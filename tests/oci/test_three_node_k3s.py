@@ -17,7 +17,7 @@ from tests.oci.host import Host, host
 from tests.oci.test_kubernetes import USER_DATA, heard, install, put, until
 from tests.site import REPOSITORY
 
-pytestmark = [pytest.mark.oci, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.oci, pytest.mark.timeout(300, func_only=True)]
 
 EXAMPLE = REPOSITORY / "examples" / "three-node-k3s"
 VIP = "100.64.192.1"

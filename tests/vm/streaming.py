@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.vm.harness.guest import Guest
-from tests.vm.harness.waiting import wait_until
+from tests.vm.harness.waiting import WaitedInVainError, wait_until
 
 RATE = 100
 """Records a second."""
@@ -59,7 +59,8 @@ class Stream:
         def went_on() -> bool:
             now = {end: self.seen(end) for end in before}
             broken = {end: seen["error"] for end, seen in now.items() if seen.get("error")}
-            assert not broken, f"the stream broke: {broken}"
+            if broken:
+                raise WaitedInVainError(f"the stream broke: {broken}")
             return all(now[end].get("records", 0) >= before[end] + records for end in before)
 
         wait_until(f"{what}: {records} more records", went_on, limit_s, evidence=self._evidence)

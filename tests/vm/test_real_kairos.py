@@ -27,7 +27,7 @@ from tests.site import Account, Site
 from tests.vm.conftest import Told
 from tests.vm.harness.guest import Guest, guest
 from tests.vm.harness.machine import Machine
-from tests.vm.harness.process import end, start
+from tests.vm.harness.process import end, free_port, start
 from tests.vm.harness.segment import Segment, segment
 from tests.vm.harness.waiting import wait_until
 
@@ -375,7 +375,7 @@ def _reset(host: Guest, tell: Told) -> None:
 @contextmanager
 def _registry(blobs: Path, switch: Segment | None, directory: Path) -> Iterator[str]:
     """Debian's docker-registry without a login, on the segment or else on the loopback."""
-    address = f"{switch.server.ip if switch else '127.0.0.1'}:{_PORT if switch else _port()}"
+    address = f"{switch.server.ip if switch else '127.0.0.1'}:{_PORT if switch else free_port()}"
     storage = {"filesystem": {"rootdirectory": str(blobs)}}
     config = {"version": 0.1, "storage": storage, "http": {"addr": address}}
     path = directory / "registry.json"
@@ -389,7 +389,3 @@ def _registry(blobs: Path, switch: Segment | None, directory: Path) -> Iterator[
         yield address
     finally:
         end(process)
-
-
-def _port() -> int:
-    return 15_000 + os.getpid() % 10_000

@@ -120,7 +120,10 @@ def test_nothing_is_used_before_it_is_stored(
 
     async def some_time() -> None:
         task = asyncio.create_task(own.run(PeerTable("f" * 16, ""), lambda: None))
-        await asyncio.sleep(0.5)
+        async with asyncio.timeout(10):
+            while "state" not in own.problems:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
         assert own.address is None
         assert "can't be stored" in own.problems["state"]
         directory.unlink()

@@ -8,9 +8,11 @@ from overlay_runtime.beacon.schedule import Schedule
 
 
 def test_a_storm_of_route_changes_is_one_try_a_second() -> None:
-    tries = []
+    tries: list[int] = []
 
-    async def storm() -> None:
+    async def storm() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         schedule = Schedule(
             lambda _everyone: None, lambda: tries.append(1), lambda: None, lambda: 10.0
         )
@@ -18,6 +20,7 @@ def test_a_storm_of_route_changes_is_one_try_a_second() -> None:
             schedule.rerouted()
             await asyncio.sleep(0.005)
         schedule.stop()
+        return loop.time() - began
 
-    asyncio.run(storm())
-    assert len(tries) == 1
+    seconds = asyncio.run(storm())  # a fifth of one, unless the machine has no time
+    assert 1 <= len(tries) <= 1 + int(seconds)

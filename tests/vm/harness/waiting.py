@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class WaitedInVainError(AssertionError):
-    """The condition did not come true within the limit."""
+    """The condition did not come true within the limit, or can't come true any more."""
 
 
 def wait_until(
@@ -23,14 +23,24 @@ def wait_until(
 ) -> T:
     """Call `probe` every `poll_s` seconds until its result is true; returns that result.
 
-    Raises WaitedInVainError after `limit_s` seconds with `what`, the last result and `evidence()`.
+    A command in it that fails, or an answer without what is asked for, is the same as false: it may
+    not be there yet. A probe that knows that waiting is in vain raises WaitedInVainError itself.
+
+    Raises WaitedInVainError after `limit_s` seconds with `what`, the last result (or what the probe
+    failed by) and `evidence()`.
     """
     begin = time.monotonic()
     while True:
-        result = probe()
-        if result:
-            return result
+        try:
+            result = probe()
+            if result:
+                return result
+            last = repr(result)
+        except WaitedInVainError:
+            raise
+        except (AssertionError, LookupError, ValueError) as error:
+            last = f"{type(error).__name__}: {error}"
         if time.monotonic() - begin > limit_s:
-            told = [f"waited {limit_s:g} s in vain for {what}; last: {result!r}", evidence()]
+            told = [f"waited {limit_s:g} s in vain for {what}; last: {last}", evidence()]
             raise WaitedInVainError("\n".join(line for line in told if line))
         time.sleep(poll_s)

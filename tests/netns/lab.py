@@ -26,7 +26,7 @@ _numbers = itertools.count()
 def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
     """Wait until `condition` is true; fail with `what` if it does not become so.
 
-    A command in it that fails is the same as false, as long as there is time: what it asks for may
+    A command in it that fails, or an answer without what is asked for, is the same as false: it may
     not be there yet. In the end its words are part of the failure.
     """
     end = time.monotonic() + seconds
@@ -35,8 +35,8 @@ def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> 
         try:
             if condition():
                 return
-        except AssertionError as error:
-            failed = f" ({error})"
+        except (AssertionError, LookupError) as error:
+            failed = f" ({type(error).__name__}: {error})"
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}{failed}")
         time.sleep(0.02)

@@ -112,6 +112,9 @@ class _Echo:
         end = time.monotonic() + _WAIT_SECONDS
         while (left := end - time.monotonic()) > 0 and len(answered) < len(probes):
             self._receive(answered, left)
+        for _ in range(4 * len(probes)):  # on a busy host answers may be there unread
+            if not self._receive(answered, 0.0):
+                break
         return answered & set(probes)
 
     def _request(self, number: int, size: int) -> bytes:
@@ -123,20 +126,22 @@ class _Echo:
         return struct.pack("!BBHHH", kind, 0, _checksum(head + body), self._ident,
                            number & 0xFFFF) + body  # fmt: skip
 
-    def _receive(self, answered: set[tuple[str, int]], seconds: float) -> None:
+    def _receive(self, answered: set[tuple[str, int]], seconds: float) -> bool:
+        """Take one packet, and tell whether there was one."""
         if not select.select([self._socket], [], [], seconds)[0]:
-            return
+            return False
         try:
             data, source = self._socket.recvfrom(65536)
         except OSError:
-            return
+            return False
         if not self._six:
             data = data[(data[0] & 15) * 4 :] if data else b""
         if len(data) < 8 + _NONCE + 2 or data[8 : 8 + _NONCE] != self._nonce:
-            return  # somebody else's
+            return True  # somebody else's
         if data[0] == (_ICMP6_REPLY if self._six else _ICMP_REPLY):
             [size] = struct.unpack_from("!H", data, 8 + _NONCE)
             answered.add((source[0], size))
+        return True
 
 
 def _checksum(data: bytes) -> int:

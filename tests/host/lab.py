@@ -8,9 +8,10 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import docker
@@ -247,9 +248,10 @@ class Machine:
 @contextlib.contextmanager
 def machine(
     client: docker.DockerClient, image: str, where: Site, number: int, nics: int = 1,
-    kind: type[Machine] = Machine,
+    kind: type[Machine] = Machine, rights: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[Machine]:  # fmt: skip
-    """A host on the site, with eth0, eth1…; gone at the block's end."""
+    """A host on the site, with eth0, eth1…; gone at the block's end. `rights`: what `docker run`
+    takes beside the usual, or in its place."""
     name = f"edge-host-{os.getpid()}-{number}"
     macs = [f"02:00:00:{nic:02x}:77:{number:02x}" for nic in range(nics)]
     ports = tuple(f"p{number}n{nic}" for nic in range(nics))
@@ -268,7 +270,7 @@ def machine(
             run(*in_router, "set", made_as, "netns", process, "name", f"eth{nic}")
             run(*in_router, "set", port, "master", "br0", "up")
         container = client.containers.run(image, name=name, network_mode=f"container:{holder.id}",
-                                          **_RIGHTS)  # fmt: skip
+                                          **(_RIGHTS | dict(rights)))  # fmt: skip
         static, static6 = f"10.77.0.{200 + number}/24", f"fd77::1{number:02x}/64"
         made = kind(name, container, holder, where, macs[0], ports, static, static6)
         made.wait_for_boot()
@@ -276,7 +278,7 @@ def machine(
     finally:
         for one in (container, holder):
             if one is not None:
-                one.remove(force=True)
+                one.remove(force=True, v=True)
         for port in ports:
             subprocess.run(["ip", "-n", where.namespace, "link", "delete", port],
                            capture_output=True, check=False)  # fmt: skip

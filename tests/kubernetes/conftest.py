@@ -17,8 +17,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.kubernetes)
-            # Programs may have to be built first, which has its own limit.
-            item.add_marker(pytest.mark.timeout(180, func_only=True))
+            if not item.get_closest_marker("timeout"):
+                # Programs may have to be built first, which has its own limit.
+                item.add_marker(pytest.mark.timeout(180, func_only=True))
 
 
 @pytest.fixture

@@ -29,8 +29,10 @@ _FLAGS = [
 _BUILDS = (
     ("programs", "", (
         "github.com/flannel-io/flannel", "github.com/kube-vip/kube-vip",
-        "k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kubeadm",
-        "k8s.io/kubernetes/cmd/kubectl",
+        *(f"k8s.io/kubernetes/cmd/{name}" for name in (
+            "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler",
+            "kubeadm", "kubectl", "kubelet",
+        )),
     )),
     ("programs", "cni", (
         f"{_PLUGINS}/main/bridge", f"{_PLUGINS}/main/loopback", f"{_PLUGINS}/ipam/host-local",
@@ -38,7 +40,11 @@ _BUILDS = (
     )),
     # Its own repository can't be had as a module; this is where the plugin was before.
     ("flannel-cni", "cni", (f"{_PLUGINS}/meta/flannel",)),
+    # That of Debian 12 doesn't know the flags that kubeadm gives it.
+    ("etcd-server", "etcd", ("go.etcd.io/etcd/server/v3",)),
 )  # fmt: skip
+_PAUSE = ("k8s.io/kubernetes", "build/pause/linux/pause.c")
+_MANIFEST = ("github.com/flannel-io/flannel", "Documentation/kube-flannel.yml")
 _LIMIT_S = 1800.0
 
 
@@ -56,6 +62,16 @@ class Programs:
         """CNI_PATH: the plugins."""
         return self.directory / "cni"
 
+    @property
+    def etcd(self) -> Path:
+        """etcd as kubeadm's image of this version has it; elsewhere it is Debian's."""
+        return self.directory / "etcd" / "server"
+
+    @property
+    def flannel_manifest(self) -> Path:
+        """What flannel's page has for `kubectl apply`."""
+        return self.directory / "kube-flannel.yml"
+
 
 def programs() -> Programs:
     """Return the programs, built if they aren't there. Raises CalledProcessError."""
@@ -68,13 +84,14 @@ def programs() -> Programs:
             with tempfile.TemporaryDirectory(dir=cache, prefix="work-") as scratch:
                 for module, place, packages in _BUILDS:
                     _build(_HERE / module, Path(scratch) / "made" / place, packages)
+                _from_sources(Path(scratch) / "made")
                 shutil.move(Path(scratch) / "made", ready)
     return Programs(ready)
 
 
 def _key() -> str:
     """What the programs are made of."""
-    digest = hashlib.sha256(repr((_FLAGS, _BUILDS)).encode())
+    digest = hashlib.sha256(repr((_FLAGS, _BUILDS, _PAUSE, _MANIFEST)).encode())
     for module in sorted({module for module, _, _ in _BUILDS}):
         for name in ("go.mod", "go.sum"):
             digest.update((_HERE / module / name).read_bytes())
@@ -87,11 +104,29 @@ def _build(module: Path, output: Path, packages: tuple[str, ...]) -> None:
     subprocess.run(
         ["chrt", "--idle", "0", "nice", "-n", "19",
          GO, "build", *_FLAGS, "-o", f"{output}/", *packages],
-        cwd=module, check=True, timeout=_LIMIT_S,
-        # flannel has a part in C
-        env={**os.environ, "CGO_ENABLED": "1", "GOFLAGS": "-mod=readonly", "GOSUMDB": "off",
-             "GOTOOLCHAIN": "local"},
+        cwd=module, check=True, timeout=_LIMIT_S, env=_environment(),
     )  # fmt: skip
+
+
+def _from_sources(output: Path) -> None:
+    """Add what is no Go in these modules: the program of a pod's first container, a manifest."""
+    subprocess.run(["gcc", "-Os", "-static", "-o", output / "pause", "-DVERSION=0",
+                    _source(*_PAUSE)], check=True, timeout=60)  # fmt: skip
+    shutil.copyfile(_source(*_MANIFEST), output / "kube-flannel.yml")
+
+
+def _source(module: str, path: str) -> Path:
+    said = subprocess.check_output(
+        [GO, "list", "-m", "-f", "{{.Dir}}", module], cwd=_HERE / "programs", text=True,
+        timeout=60, env=_environment(),
+    )  # fmt: skip
+    return Path(said.strip()) / path
+
+
+def _environment() -> dict[str, str]:
+    # flannel has a part in C
+    return {**os.environ, "CGO_ENABLED": "1", "GOFLAGS": "-mod=readonly", "GOSUMDB": "off",
+            "GOTOOLCHAIN": "local"}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 )
 """Groups in turn; within a group each tier is a process."""
 
-_WITH_DOCKER = frozenset(("oci", "host", "kairos"))
+_WITH_DOCKER = frozenset(("oci", "host", "kubernetes", "kairos"))
 
 
 def main() -> int:

@@ -14,10 +14,37 @@ import docker.errors
 from tests.vm.harness.process import end, start, tail
 from tests.vm.harness.waiting import WaitedInVainError, wait_until
 
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+_INSTANCES = 1024
+"""Each systemd takes a dozen, and all containers are of one user. The kernel's 128 are enough for
+ten hosts; the eleventh's PID 1 ends with "Too many open files"."""
+
 
 @contextlib.contextmanager
 def docker_daemon() -> Iterator[docker.DockerClient]:
-    """A client of a daemon that answers; what answered before is left running."""
+    """A client of a daemon that answers; what answered before is left running.
+
+    As long as that is used, the machine allows what systemd in many containers needs.
+    """
+    with _enough_inotify(), _client() as client:
+        yield client
+
+
+@contextlib.contextmanager
+def _enough_inotify() -> Iterator[None]:
+    before = int(_INOTIFY.read_text())
+    if before >= _INSTANCES:
+        yield
+        return
+    _INOTIFY.write_text(str(_INSTANCES))
+    try:
+        yield
+    finally:
+        _INOTIFY.write_text(str(before))
+
+
+@contextlib.contextmanager
+def _client() -> Iterator[docker.DockerClient]:
     if (client := _answering()) is not None:
         yield client
         client.close()

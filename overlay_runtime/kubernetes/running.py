@@ -17,7 +17,7 @@ from pathlib import Path
 from overlay_runtime.address import IPAddress
 from overlay_runtime.config.cluster import K3S, KUBEADM, RKE2
 from overlay_runtime.kubernetes import units
-from overlay_runtime.kubernetes.detect import UNITS
+from overlay_runtime.kubernetes.detect import UNITS, set_up
 from overlay_runtime.kubernetes.model import (
     Contradiction,
     Overlay,
@@ -64,6 +64,7 @@ def look(plan: Plan, paths: Paths) -> Running:
     else:  # an etcd on an agent is somebody else's
         found = [one for one in found if "process etcd" not in one.where]
     running.contradictions += found
+    running.contradictions += left_vip(plan, root, has_address)
     if not plan.withheld:
         running.contradictions += _certificate(root, plan, overlay)
         running.stale += stale(plan, paths)
@@ -103,6 +104,33 @@ def _began(unit: str) -> float | None:
         return int(values["ExecMainStartTimestampMonotonic"]) / 1e6
     except (KeyError, ValueError):
         return None
+
+
+def left_vip(plan: Plan, root: Path, held: Callable[[IPAddress], bool]) -> Iterator[Contradiction]:
+    """Look for a VIP that nobody holds any more. `kubeadm reset` ends kube-vip at once, which then
+    leaves the VIP on the NIC: two hosts answer for it, and this one reaches only itself there, so
+    that it can't join again."""
+    overlay = plan.overlay
+    if overlay is None or plan.cluster.kube_vip.enabled is False or not held(overlay.vip):
+        return
+    if set_up(root, str(plan.detected.distribution)) or _runs(root, "kube-vip"):
+        return
+    yield Contradiction(
+        overlay.interface, f"{overlay.vip} is left on it, without Kubernetes or kube-vip here",
+        "the VIP on the host whose kube-vip has the lease",
+        f"`ip address delete {overlay.vip}/{overlay.vip.max_prefixlen} dev {overlay.interface}`",
+    )  # fmt: skip
+
+
+def _runs(root: Path, program: str) -> bool:
+    for path in (root / "proc").glob("[0-9]*/cmdline"):
+        try:
+            first = path.read_bytes().partition(b"\0")[0].decode(errors="replace")
+        except OSError:
+            continue
+        if Path(first).name == program:
+            return True
+    return False
 
 
 def _processes(root: Path, overlay: Overlay) -> Iterator[Contradiction]:

@@ -11,7 +11,7 @@ import pytest
 from overlay_runtime.cli import main
 from overlay_runtime.doctor import model
 from overlay_runtime.doctor.cluster import kubernetes as doctor_check
-from overlay_runtime.kubernetes.running import has_address, listening, look
+from overlay_runtime.kubernetes.running import has_address, left_vip, listening, look
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, OWN, VIP, Host
 
 HEADER = "  sl  local_address rem_address   st\n"
@@ -44,6 +44,27 @@ def test_command_lines(tmp_path: Path) -> None:
         "the process etcd (14): --initial-advertise-peer-urls=https://192.0.2.7:2380",
         "the process flanneld (15): --iface=eth0",
     ]
+
+
+def test_a_vip_that_nobody_holds(tmp_path: Path) -> None:
+    """As `kubeadm reset` leaves it, in tests/kubernetes/test_nodes.py's cluster, on the host whose
+    kube-vip had it."""
+    host = Host(tmp_path)
+    host.write("usr/bin/kubeadm", "")
+    host.unit("kubelet.service")
+
+    def found() -> list[str]:
+        return [str(one) for one in left_vip(host.plan(), host.root, lambda at: str(at) == VIP)]
+
+    [said] = found()
+    assert f"{VIP} is left on it" in said and f"ip address delete {VIP}/32 dev scbr-100" in said
+    assert not list(left_vip(host.plan(), host.root, lambda _: False))
+    process(host, 11, "/kube-vip", "manager")
+    assert not found(), "it is before `kubeadm init` has ended, say"
+    host.write("proc/11/cmdline", "sleep\0")
+    assert found()
+    host.write("etc/kubernetes/kubelet.conf", "")
+    assert not found(), "kubelet starts kube-vip again, which takes the VIP off"
 
 
 def test_where_etcd_listens(tmp_path: Path) -> None:

@@ -61,14 +61,14 @@ def _add(
 
 
 def _seconds(text: str) -> float:
-    """Return a time to wait; `inf` is for ever."""
-    value = float(text)
-    if math.isnan(value) or value < 0:
+    """Return a time that ends: what is taken back by itself after it must not wait for ever."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: 0 or more seconds, such as 90")
     return value
-
-
-_seconds.__name__ = "number of seconds"  # for argparse: "invalid number of seconds value: 'x'"
 
 
 def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

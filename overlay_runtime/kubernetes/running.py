@@ -113,7 +113,9 @@ def left_vip(plan: Plan, root: Path, held: Callable[[IPAddress], bool]) -> Itera
     overlay = plan.overlay
     if overlay is None or plan.cluster.kube_vip.enabled is False or not held(overlay.vip):
         return
-    if set_up(root, str(plan.detected.distribution)) or _runs(root, "kube-vip"):
+    if set_up(root, str(plan.detected.distribution)):
+        return
+    if any(name == "kube-vip" for name, _, _ in _programs(root)):
         return
     yield Contradiction(
         overlay.interface, f"{overlay.vip} is left on it, without Kubernetes or kube-vip here",
@@ -122,32 +124,26 @@ def left_vip(plan: Plan, root: Path, held: Callable[[IPAddress], bool]) -> Itera
     )  # fmt: skip
 
 
-def _runs(root: Path, program: str) -> bool:
-    for path in (root / "proc").glob("[0-9]*/cmdline"):
-        try:
-            first = path.read_bytes().partition(b"\0")[0].decode(errors="replace")
-        except OSError:
-            continue
-        if Path(first).name == program:
-            return True
-    return False
-
-
-def _processes(root: Path, overlay: Overlay) -> Iterator[Contradiction]:
-    """Command lines. k3s hides its own (it may have secrets), so its kubelet is not seen here."""
+def _programs(root: Path) -> Iterator[tuple[str, list[str], Path]]:
+    """What runs: name, command line, and the process's directory below /proc."""
     for path in sorted((root / "proc").glob("[0-9]*/cmdline")):
         try:
             words = path.read_bytes().decode("utf-8", errors="replace").split("\0")
         except OSError:
             continue
-        name = Path(words[0]).name
-        if name not in _FLAGS or not _in_hosts_network(path.parent, overlay):
+        yield Path(words[0]).name, words, path.parent
+
+
+def _processes(root: Path, overlay: Overlay) -> Iterator[Contradiction]:
+    """Command lines. k3s hides its own (it may have secrets), so its kubelet is not seen here."""
+    for name, words, process in _programs(root):
+        if name not in _FLAGS or not _in_hosts_network(process, overlay):
             continue
         for flag in _FLAGS[name]:
             value = next(iter(units.flags(words).get(flag, [])[-1:]), "")
             if value and not _fits(value, overlay):
                 expected = overlay.interface if flag == "iface" else str(overlay.address)
-                yield Contradiction(f"the process {name} ({path.parent.name})", f"--{flag}={value}",
+                yield Contradiction(f"the process {name} ({process.name})", f"--{flag}={value}",
                                     expected, "correct its configuration, then restart it"
                                     )  # fmt: skip
 

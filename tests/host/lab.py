@@ -84,6 +84,9 @@ def site() -> Iterator[Site]:
                 f"address add {ROUTER6}/64 dev br0 nodad",
             ):  # fmt: skip
                 run("ip", "-n", name, *words.split())
+            # A port without the bridge is another segment: the router must not answer there, as
+            # Linux does by itself for the addresses of all its links.
+            run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
             command = ["ip", "netns", "exec", name, "dnsmasq", "--conf-file=/dev/null",
                        "--no-resolv",
                      "--keep-in-foreground", "--interface=br0", "--bind-interfaces",

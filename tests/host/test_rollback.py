@@ -74,9 +74,7 @@ def test_a_lost_target_and_a_silent_operator(make: Make, manager: Manager) -> No
 def test_a_lost_gateway(make: Make, manager: Manager, during: str, after: str) -> None:
     host = make(manager)
     addresses, tree = host.addresses(), host.tree()
-    # Shorter than the 8 s after which the kernel asks for the gateway anew: a port without the
-    # bridge still belongs to the router, whose Linux answers ARP for an address of another link.
-    start(host, "--lost-after 5 --confirm-within 300")
+    start(host, f"{_PATIENT} --confirm-within 300")
     host.wait_for_state("waiting")
     with host.port(during, after):
         host.wait_for_state("rolled-back")

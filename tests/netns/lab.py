@@ -11,12 +11,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.netns.namespaces import kill_all, run
+from tests.vm.harness.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET = "a secret of the laboratory"
@@ -24,22 +24,8 @@ _numbers = itertools.count()
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
-    """Wait until `condition` is true; fail with `what` if it does not become so.
-
-    A command in it that fails, or an answer without what is asked for, is the same as false: it may
-    not be there yet. In the end its words are part of the failure.
-    """
-    end = time.monotonic() + seconds
-    while True:
-        failed = ""
-        try:
-            if condition():
-                return
-        except (AssertionError, LookupError) as error:
-            failed = f" ({type(error).__name__}: {error})"
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}{failed}")
-        time.sleep(0.02)
+    """Wait until `condition` is true; fail with `what` if it does not become so."""
+    wait_until(what, condition, seconds, poll_s=0.02)
 
 
 class Host:
@@ -157,6 +143,10 @@ class Host:
         found = self.knows(other)
         assert found is not None, f"{other.address} is not in status: {self.status()['peers']}"
         return found
+
+    def names(self, physical: str) -> bool:
+        """Return whether status names this address as of somebody who isn't trusted."""
+        return physical in str(self.status()["foreign"])
 
     def log(self) -> str:
         """Return all that the agent wrote."""

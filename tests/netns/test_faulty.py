@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from functools import partial
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_faulty_hosts_hold_nobody_up_and_are_named(lab: Lab) -> None:
     assert (there.outcome().lost, back.outcome().lost) == (0, 0)
     for host in (one, two):
         # Who sends without the secret is in status from when that is written next.
-        until(lambda host=host: "10.9.0.11" in str(host.status()["foreign"]), "named", 20)  # type: ignore[misc]
+        until(partial(host.names, "10.9.0.11"), "named", 20)
         assert any("cidr 10.123.0.0/24" in text for text in host.status()["problems"])
         assert host.peer(small)["nics"] == [{"name": "eth0", "mtu": 1400}]
         assert host.peer(flapping)["state"] == "up"
@@ -52,7 +53,7 @@ def test_two_halves_that_meet_go_on_and_name_each_other(lab: Lab) -> None:
         for host in half:
             until(host.up, f"{host.name} up")
         for one, other in itertools.permutations(half):
-            until(lambda one=one, other=other: one.knows(other), "known")  # type: ignore[misc]
+            until(partial(one.knows, other), "known")
     probes = [Probe(half[1].end, half[0].end, 7100 + n) for n, half in enumerate((left, right))]
     with probes[0], probes[1]:
         lab.join("a", "b")

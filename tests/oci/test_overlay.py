@@ -151,10 +151,10 @@ def test_networkd_and_a_killed_agent_cost_no_packet(cluster: Cluster) -> None:
 
 
 def test_the_firewall_is_on(cluster: Cluster) -> None:
+    cluster.wait("the firewalls", lambda: all(
+        each.overlay()["firewall"]["state"] == "on" for each in cluster.hosts))  # fmt: skip
     for each in cluster.hosts:
-        cluster.wait("the firewall", lambda each=each: each.overlay()["firewall"]["state"] == "on")  # type: ignore[misc]
-        status = each.overlay()
-        assert status["problems"] == []
+        assert each.overlay()["problems"] == []
         rules = each.run("nft list set inet edge_overlay peers4")
         for other in cluster.hosts:
             assert (str(other.physical()) in rules) == (other is not each)

@@ -100,15 +100,8 @@ class Cluster:
         }  # fmt: skip
 
     def until(self, what: str, probe: Any, limit: float = _LIMIT_S) -> None:
-        """Wait for something of the cluster; a command in it that fails is "not yet"."""
-
-        def tried() -> object:
-            try:
-                return probe()
-            except AssertionError:  # the API server of that moment
-                return None
-
-        wait_until(what, tried, limit, poll_s=1.0, evidence=self.evidence)
+        """Wait for something of the cluster."""
+        wait_until(what, probe, limit, poll_s=1.0, evidence=self.evidence)
 
     def evidence(self) -> str:
         """What all nodes and the cluster say, for a failure."""

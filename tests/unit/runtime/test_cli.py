@@ -64,7 +64,7 @@ def test_an_agent_that_is_gone_is_told(run_dir: Path, capsys: pytest.CaptureFixt
     assert main(["wait", "--timeout", "0"]) == 1
 
 
-@pytest.mark.parametrize("text", ["nan", "-1", "soon"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "soon"])
 def test_a_time_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With `nan` the wait would never end."""
     with pytest.raises(SystemExit) as ended:

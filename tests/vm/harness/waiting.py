@@ -38,7 +38,7 @@ def wait_until(
             last = repr(result)
         except WaitedInVainError:
             raise
-        except (AssertionError, LookupError, ValueError) as error:
+        except (AssertionError, LookupError, OSError, ValueError) as error:
             last = f"{type(error).__name__}: {error}"
         if time.monotonic() - begin > limit_s:
             told = [f"waited {limit_s:g} s in vain for {what}; last: {last}", evidence()]

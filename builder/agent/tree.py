@@ -42,6 +42,8 @@ FROM_THE_IMAGE = (
     "usr/lib/systemd/system/edge-overlay-kubernetes.path",
     "usr/lib/systemd/system/edge-overlay-kubernetes.service",
     "usr/lib/systemd/system/edge-overlay-kubernetes.timer",
+    "usr/lib/systemd/system/edge-overlay-vip.path",
+    "usr/lib/systemd/system/edge-overlay-vip.service",
     "usr/lib/systemd/system/edge-overlay.service",
     "usr/lib/systemd/system/k3s-agent.service.d/50-edge-overlay.conf",
     "usr/lib/systemd/system/k3s.service.d/50-edge-overlay.conf",

@@ -26,7 +26,7 @@ def kubernetes(options: argparse.Namespace, paths: Paths) -> int:
     """Do what the action says. Raises HostError when there is no overlay to speak of."""
     actions = {"show": _show, "apply": _apply, "wait": _wait, "adopt": _adopt,
                "withdraw": _withdraw, "init-config": _init, "join-config": _join,
-               "daemonset": _daemonset}  # fmt: skip
+               "daemonset": _daemonset, "watch-vip": _watch}  # fmt: skip
     return actions[options.action](options, paths)
 
 
@@ -115,6 +115,14 @@ def _daemonset(_options: argparse.Namespace, paths: Paths) -> int:
     name = plan.detected.distribution or KUBEADM
     print(manifest(paths.root, cluster, name, _overlay(plan)), end="")
     return OK
+
+
+def _watch(_options: argparse.Namespace, paths: Paths) -> int:
+    from overlay_runtime.kubernetes.lease.watch import run
+    from overlay_runtime.kubernetes.vip import WATCH
+
+    set_up(debug=False)
+    return run(paths.run_dir / "kubernetes" / WATCH.rpartition("/")[2], paths.notices)
 
 
 def _plan(paths: Paths) -> Plan:

@@ -95,7 +95,8 @@ def _for_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "something contradicts it. apply: write it. wait: until it is written and the overlay is "
         "up, as Kubernetes' units do. adopt: write it although Kubernetes was set up without the "
         "overlay. withdraw: remove what was written. init-config, join-config: print a "
-        "configuration for kubeadm. daemonset: print kube-vip's manifest for kubectl.",
+        "configuration for kubeadm. daemonset: print kube-vip's manifest for kubectl. watch-vip: "
+        "give up the lease of a host that is gone (the service edge-overlay-vip does this).",
         json=True,
     )  # fmt: skip
     kubernetes.add_argument("action", nargs="?", choices=KUBERNETES_ACTIONS, default="show",
@@ -180,6 +181,7 @@ def _for_running_hosts(commands: argparse._SubParsersAction[argparse.ArgumentPar
 
 KUBERNETES_ACTIONS = (
     "show", "apply", "wait", "adopt", "withdraw", "init-config", "join-config", "daemonset",
+    "watch-vip",
 )  # fmt: skip
 
 HOST_ACTIONS = ("check", "prepare", "confirm", "undo", "work")

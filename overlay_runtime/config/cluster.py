@@ -65,8 +65,8 @@ class KubeVip:
         metadata=about(
             checks.number(2, LONGEST_LEASE),
             "a whole number of seconds, more than `renew-deadline`",
-            "So long after the VIP's host has lost its power, and up to 4.4 `retry-period`s more, "
-            "another one takes the VIP.",
+            "Within so long, and a second, after the VIP's host has lost its power another one has "
+            "the VIP; see `fast-failover`.",
             type="integer",
             minimum=2,
             maximum=LONGEST_LEASE,
@@ -92,6 +92,16 @@ class KubeVip:
             type="integer",
             minimum=1,
             maximum=LONGEST_LEASE,
+        ),
+    )
+    fast_failover: bool = field(
+        default=True,
+        metadata=about(
+            checks.boolean,
+            "true or false",
+            "Give the lease up for a host that is gone: one that does not renew it and does not "
+            "answer. Without this kube-vip alone decides, up to 4.4 `retry-period`s later.",
+            type="boolean",
         ),
     )
     image: str = field(

@@ -13,6 +13,7 @@ from pathlib import Path
 from overlay_runtime.config.cluster import DAEMONSET, INIT, KUBEADM, MODES, Cluster
 from overlay_runtime.kubernetes import kubevip
 from overlay_runtime.kubernetes.detect import controls
+from overlay_runtime.kubernetes.lease import settings as lease
 from overlay_runtime.kubernetes.model import (
     API_PORT,
     HEADER,
@@ -26,6 +27,8 @@ from overlay_runtime.kubernetes.reading import text_of
 
 NAME = "edge-overlay-kube-vip.yaml"
 """Not kube-vip.yaml: so the user's own are called."""
+
+WATCH = "/run/edge-overlay/kubernetes/vip.yaml"
 
 _SUPER_ADMIN = "/etc/kubernetes/super-admin.conf"
 """kubeadm's since 1.29: until `kubeadm init` is over, admin.conf has no rights."""
@@ -52,8 +55,10 @@ def plan(
             return [], found, ["kube-vip: left to Kairos's key `kubevip`"]
     place = kubevip.manifest_path(name, settings.mode)
     if place is None:
-        return [], found, ["kube-vip: kubeadm takes no DaemonSet from a file: `edge-overlay "
-                           "kubernetes daemonset | kubectl apply -f -`"]  # fmt: skip
+        return list(_watched(root, cluster, name, overlay, port)), found, [
+            "kube-vip: kubeadm takes no DaemonSet from a file: `edge-overlay kubernetes daemonset "
+            "| kubectl apply -f -`"
+        ]  # fmt: skip
     if name == KUBEADM and not (controls(root) or cluster.role == INIT):
         # Older versions of `kubeadm join` refuse to start when something is in the directory
         # (preflight, DirAvailable); and there is no kubeconfig for it before.
@@ -65,7 +70,22 @@ def plan(
         Setting("vip_servicesinterface", settings.services_interface or kubevip.ANY_NIC,
                 "LoadBalancer addresses are announced on the physical network."),
         Setting("vip_leaseduration", str(settings.lease_duration), "As in user-data."),
-    ))], found, []  # fmt: skip
+    )), *_watched(root, cluster, name, overlay, port)], found, []  # fmt: skip
+
+
+def _watched(
+    root: Path, cluster: Cluster, name: str, overlay: Overlay, port: int
+) -> Iterator[File]:
+    """What `edge-overlay-vip.service` is told. It is there for as long as this file is."""
+    settings = cluster.kube_vip
+    if settings.fast_failover:
+        kubeconfig = _kubeconfig(root, cluster, name)
+        text = lease.written(settings, overlay.address, port, kubeconfig)
+        yield File(WATCH, text, (
+            Setting("patience", f"{lease.patience(settings):g} s",
+                    "The lease of a host that is gone is given up after it, for another to have "
+                    "the VIP in time."),
+        ))  # fmt: skip
 
 
 def manifest(

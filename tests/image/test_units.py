@@ -21,6 +21,7 @@ UNITS = REPOSITORY / "image-templates/edge/usr/lib/systemd/system"
         "edge-overlay-kubernetes",
         "edge-overlay-network",
         "edge-overlay-network-watch",
+        "edge-overlay-vip",
     ],
 )
 def test_a_service_has_little_more_than_it_needs(unit: str) -> None:

@@ -4,6 +4,7 @@ seen of it while something happens to the hosts below."""
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ class Cluster:
         self.programs = programs
         self.planes: list[ControlPlane] = []
         self.vips: list[KubeVip] = []
+        self.watchers: list[Service] = []
         self.flannels: dict[str, Service] = {}
         self.pods: dict[str, Pod] = {}
         self._nodes = itertools.count(1)
@@ -62,8 +64,11 @@ class Cluster:
             command = own_etc(host, [self.programs / "kube-vip", "manager"])
             service = Service(host, "kube-vip", command, kube_vip.environment(host, VIP))
             self.vips.append(KubeVip(service, VIP))
+            self.watchers.append(kube_vip.watcher(host))
         for each in self.vips:
             each.start()
+        for watcher in self.watchers:
+            watcher.start()
         until(lambda: holder(self.vips), "one host has the VIP", 30)
         for host in [*self.hosts, self.worker]:
             self.add_node(host)
@@ -71,6 +76,8 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for each in self.vips:
             each.stop()
+        for watcher in self.watchers:
+            watcher.stop()
         for host in self.lab.hosts:
             for log in sorted(host.directory.glob("*.log")):
                 print(f"--- {log.stem} of {host.name}\n{log.read_text(errors='replace')[-2500:]}")
@@ -87,6 +94,10 @@ class Cluster:
             },
             "spec": {"podCIDR": pods, "podCIDRs": [pods]},
         })  # fmt: skip
+        # The kubelet's part, with our `--node-ip`.
+        status = {"status": {"addresses": [{"type": "InternalIP", "address": host.address}]}}
+        self.planes[0].kubectl("patch", "node", host.name, "--subresource=status",
+                               "--patch", json.dumps(status))  # fmt: skip
         own_etc(host, [])
         admin = host.directory / "etc/kubernetes/admin.conf"
         if not admin.exists():
@@ -110,6 +121,16 @@ class Cluster:
                 self.members[number].service.start()
                 self.planes[number].start()
                 self.vips[number].start()
+                self.watchers[number] = kube_vip.watcher(host)
+                self.watchers[number].start()
+
+    def power_cut(self, host: Host) -> None:
+        """Cut a host's power."""
+        for number, each in enumerate(self.hosts):
+            if each is host:
+                self.vips[number].stop()
+                self.watchers[number].stop()
+        self.lab.power_cut(host)
 
     def lease(self) -> tuple[str, float]:
         """Who has kube-vip's lease in the Kubernetes API, and since when (`time.time()`)."""
@@ -119,6 +140,10 @@ class Cluster:
             method="GET",
         )["spec"]
         return str(spec["holderIdentity"]), datetime.fromisoformat(spec["acquireTime"]).timestamp()
+
+    def watched(self) -> str:
+        """What all that watch the lease have said, for a failure."""
+        return "\n".join(f"{each.host.name}: {each.log()[-1500:]}" for each in self.watchers)
 
     def holder(self) -> KubeVip:
         """Who has the VIP: exactly one."""

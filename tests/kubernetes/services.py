@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,12 @@ class Service:
         self._command = [str(word) for word in command]
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self.started = 0.0
+        """When it was started last (`time.time()`)."""
 
     def start(self) -> None:
         """Start it, again if it ended."""
+        self.started = time.time()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["ip", "netns", "exec", self.host.namespace, *self._command],

@@ -21,9 +21,6 @@ from tests.netns.lab import Lab, until
 from tests.netns.namespaces import run
 from tests.netns.probe import reaches
 
-_RETRY_S = 2.2
-"""kube-vip tries for the lease every second, and client-go makes that up to 2.2 (JitterFactor)."""
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Cluster]:
@@ -130,8 +127,7 @@ def test_the_host_with_the_vip_loses_its_power(cluster: Cluster) -> None:
     others = [member for member in cluster.members if member.host is not victim.host]
     led, address = leader(cluster.members).host is victim.host, victim.host.address
     with Seen(cluster, others, (others[0].host, cluster.worker)) as seen:
-        victim.stop()
-        cluster.lab.power_cut(victim.host)
+        cluster.power_cut(victim.host)
         cut = time.monotonic()
         until(lambda: seen.vip.answers_since(cut), "the VIP answers again", 40)
         answered, gone = time.time(), time.monotonic() - cut
@@ -141,13 +137,14 @@ def test_the_host_with_the_vip_loses_its_power(cluster: Cluster) -> None:
         "cluster: power cut of the VIP's host", vip_gone=gone, after_lease=answered - since,
         led_etcd=led, **seen.figures(),
     )  # fmt: skip
-    # The others see the last renewal up to a retry late, and end of lease up to another.
-    assert gone < LEASE_S + 2 * _RETRY_S + 1 + (4 * ELECTION_TIMEOUT_S if led else 0)
+    assert gone < LEASE_S + 1, cluster.watched()
     assert seen.pods().gap < 1.0
     assert_nothing_lost(seen.writers, others)
     second = cluster.holder()
     assert leads == second.host.name != victim.host.name
-    assert answered - since < 1.0
+    # Who also held the services' lease may have lost that meanwhile, with etcd's leader: kube-vip
+    # then ends, and begins again with the VIP's lease still its own.
+    assert answered - max(since, second.service.started) < 1.0
     with VipProbe(cluster.worker, second.vip) as probe:
         cluster.boot(victim.host, f"{SECOND}.{number + 101}/24")
         until(cluster.members[number].ready, "its etcd is ready", 30)
@@ -165,10 +162,8 @@ def test_the_whole_site_loses_its_power(cluster: Cluster) -> None:
     hosts = [host for host in cluster.lab.hosts if host.name in cluster.pods]
     addresses = [host.address for host in hosts]
     with Writers(cluster.members, timeout=1.0) as writers:
-        for each in cluster.vips:
-            each.stop()
         for host in hosts:
-            cluster.lab.power_cut(host)
+            cluster.power_cut(host)
     began = time.monotonic()
     with ThreadPoolExecutor() as pool:
         list(pool.map(cluster.boot, hosts, [f"{FIRST}.{n}/24" for n in range(201, 250)]))

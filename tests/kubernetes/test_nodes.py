@@ -1,7 +1,7 @@
 """A cluster as a user makes it: whole hosts with our agent, and kubeadm with what it writes.
 
 systemd, containerd, runc, kubelet, all of the control plane as static pods, kube-proxy, kube-vip,
-flannel: none of it is a stand-in. Two control planes and a worker, each host a container.
+flannel: none of it is a stand-in. Three control planes and a worker, each host a container.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from tests.kubernetes.nodes.cluster import VIP, Cluster
 from tests.kubernetes.nodes.node import Node, node
 from tests.kubernetes.nodes.outside import Watch, accepts, answers
 from tests.kubernetes.programs import Programs
+from tests.kubernetes.vip import LEASE_S
 from tests.oci.daemon import docker_daemon
 from tests.site import REPOSITORY
 
 pytestmark = pytest.mark.timeout(400, func_only=True)
 
-ROLES = ("init", "server", "agent")
+ROLES = ("init", "server", "server", "agent")
 BALANCER = "10.77.0.150"
 USER_DATA = """#cloud-config
 overlay:
@@ -80,7 +81,7 @@ def cluster(router: Site, programs: Programs) -> Iterator[Cluster]:
         made.apply(manifests.flannel(programs))
         made.apply(manifests.web(BALANCER))
         made.wait_for_nodes()
-        record("kubeadm: a cluster of three", installed=installed - began,
+        record("kubeadm: a cluster of four", installed=installed - began,
                ready=time.monotonic() - installed)  # fmt: skip
         yield made
 
@@ -98,7 +99,7 @@ def install(host: Node, role: str) -> None:
 def test_all_of_it_is_on_the_overlay(cluster: Cluster) -> None:
     own = {host.name_inside: host.overlay_address() for host in cluster.nodes}
     assert cluster.internal_addresses() == {name: [at] for name, at in own.items()}
-    planes = cluster.nodes[:2]
+    planes = cluster.planes
     for host in cluster.nodes:
         said = host.run("edge-overlay kubernetes; edge-overlay doctor kubernetes")
         assert "Nothing contradicts it." in said and "kubeadm is on the overlay" in said, said
@@ -116,7 +117,13 @@ def test_all_of_it_is_on_the_overlay(cluster: Cluster) -> None:
     assert found == sorted(own[host.name_inside] for host in planes)
     pods = {each["metadata"]["name"] for each in cluster.get("pods -n kube-system")}
     assert {f"kube-vip-{host.name_inside}" for host in planes} <= pods
-    assert [host.holds(VIP, "scbr-100") for host in cluster.nodes].count(True) == 1
+    assert cluster.holder() in planes
+    for host in planes:
+        host.unit("edge-overlay-vip")
+        said = host.run("journalctl --no-pager -o cat -u edge-overlay-vip")
+        assert "is given up if its holder's host does not answer" in said, said
+    code, said = cluster.worker.try_run("systemctl is-active edge-overlay-vip")
+    assert (code, said.strip()) == (3, "inactive")
 
 
 def test_services_from_outside_and_inside(cluster: Cluster, router: Site) -> None:
@@ -128,7 +135,7 @@ def test_services_from_outside_and_inside(cluster: Cluster, router: Site) -> Non
                   lambda: answers(router, BALANCER, 80, names), 60)  # fmt: skip
     [holder] = [host for host in cluster.nodes if host.holds(BALANCER, "eth0")]
     assert not any(host.holds(BALANCER, "scbr-100") for host in cluster.nodes)
-    assert holder in cluster.nodes[:2], "kube-vip runs on control planes"
+    assert holder in cluster.planes, "kube-vip runs on control planes"
 
 
 def test_overlay_addresses_are_closed_from_outside(cluster: Cluster, router: Site) -> None:
@@ -148,7 +155,7 @@ def test_all_hosts_get_other_addresses(cluster: Cluster, router: Site) -> None:
     kubelets = {host.name: host.unit("kubelet") for host in cluster.nodes}
     check_logs_and_exec(cluster)
     leases = renewals(cluster)
-    with Watch(cluster.nodes[2], f"https://{VIP}:6443/readyz") as watch:
+    with Watch(cluster.worker, f"https://{VIP}:6443/readyz") as watch:
         at_once(list(cluster.nodes), lambda host: host.set_address(second(host), "10.78.0.1"))
         time.sleep(10)
     record("kubeadm: all hosts renumbered", api_gap=watch.gap())
@@ -161,10 +168,30 @@ def test_all_hosts_get_other_addresses(cluster: Cluster, router: Site) -> None:
     check_services(cluster, router)
 
 
+def test_the_host_with_the_vip_loses_its_power(cluster: Cluster, router: Site) -> None:
+    """kube-vip's lease of 5 s, and a second: edge-overlay-vip gives it up for the host."""
+    holder = cluster.holder()
+    others = [host for host in cluster.planes if host is not holder]
+    with Watch(cluster.worker, f"https://{VIP}:6443/readyz") as watch:
+        time.sleep(1)
+        holder.power_cut(fourth(holder))
+        time.sleep(12)
+    said = [host.run("journalctl --no-pager -o cat -u edge-overlay-vip") for host in others]
+    record("kubeadm: power cut of the VIP's host", api_gap=watch.gap())
+    assert watch.gap() < LEASE_S + 1, "\n".join(said)
+    assert any(f"{holder.name_inside} is gone" in text for text in said), said
+    assert sum(host.holds(VIP, "scbr-100") for host in others) == 1
+    holder.power_on()
+    cluster.wait_for_nodes()
+    cluster.until("one host has the VIP", lambda: cluster.holder() in others, 30)
+    check_services(cluster, router)
+
+
 def test_the_whole_site_loses_its_power(cluster: Cluster, router: Site) -> None:
     """All hosts boot with yet other addresses, and nobody does anything."""
     internal = cluster.internal_addresses()
-    at_once(list(cluster.nodes), lambda host: host.come_back(third(host)))
+    at_once(list(cluster.nodes), lambda host: host.power_cut(third(host)))
+    at_once(list(cluster.nodes), Node.power_on)
     began = time.monotonic()
     cluster.wait_for_nodes()
     record("kubeadm: the whole site lost its power", ready=time.monotonic() - began)
@@ -181,6 +208,10 @@ def second(host: Node) -> str:
 
 def third(host: Node) -> str:
     return host.static.replace("10.77.0.20", "10.77.0.22")
+
+
+def fourth(host: Node) -> str:
+    return host.static.replace("10.77.0.20", "10.77.0.23")
 
 
 def renewals(cluster: Cluster) -> dict[str, str]:

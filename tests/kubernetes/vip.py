@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +17,9 @@ import yaml
 
 from overlay_runtime.config.cluster import KubeVip as KubeVipSettings
 from overlay_runtime.kubernetes.kubevip import static_pod
+from overlay_runtime.kubernetes.lease import settings as lease
 from overlay_runtime.kubernetes.model import API_PORT
+from tests.kubernetes.kubeadm import own_etc
 from tests.kubernetes.programs import Programs
 from tests.kubernetes.services import Service
 from tests.netns.lab import REPOSITORY, Host
@@ -37,6 +40,22 @@ def environment(host: Host, vip: str) -> dict[str, str]:
     [container] = yaml.safe_load(manifest)["spec"]["containers"]
     values = {each["name"]: each.get("value") for each in container["env"]}
     return values | {"vip_nodename": host.name}  # in the manifest a field of the pod
+
+
+def watcher(host: Host) -> Service:
+    """What edge-overlay-vip.service runs, told what the runtime writes with all its defaults.
+
+    A service, as systemd starts it once and it never ends.
+    """
+    folder = host.directory / "run" / "kubernetes"
+    folder.mkdir(parents=True, exist_ok=True)
+    kubeconfig = Path("/etc/kubernetes/admin.conf")
+    (folder / "vip.yaml").write_text(
+        lease.written(KubeVipSettings(), ip_address(host.address), PORT, kubeconfig)
+    )
+    words: list[str | Path] = [sys.executable, "-m", "overlay_runtime", "kubernetes", "watch-vip",
+                               "--run-dir", str(folder.parent)]  # fmt: skip
+    return Service(host, "watch-vip", own_etc(host, words), {"PYTHONPATH": str(REPOSITORY)})
 
 
 def with_etcd(host: Host, programs: Programs, vip: str, endpoint: str) -> KubeVip:

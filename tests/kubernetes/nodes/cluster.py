@@ -27,6 +27,21 @@ class Cluster:
     _join: str = ""
     _key: str = ""
 
+    @property
+    def planes(self) -> Sequence[Node]:
+        """The control planes: all but the last one."""
+        return self.nodes[:-1]
+
+    @property
+    def worker(self) -> Node:
+        """The last one."""
+        return self.nodes[-1]
+
+    def holder(self) -> Node:
+        """Who has the VIP: exactly one."""
+        [found] = [host for host in self.nodes if host.holds(VIP, "scbr-100")]
+        return found
+
     def init(self) -> None:
         """Make the cluster. CoreDNS can't be had; nothing here asks for names."""
         first, own = self.nodes[0], "/root/own.yaml"

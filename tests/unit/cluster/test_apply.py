@@ -15,6 +15,7 @@ from overlay_runtime.kubernetes.apply import changes
 from overlay_runtime.kubernetes.running import stale
 from tests.unit.cluster.host import AGENT, DROP_IN, K3S, OWN, USER_DATA, Host
 
+WATCH = "run/edge-overlay/kubernetes/vip.yaml"
 POD = "var/lib/rancher/k3s/agent/pod-manifests/edge-overlay-kube-vip.yaml"
 
 
@@ -62,7 +63,7 @@ def test_what_was_written_goes_away_with_the_overlay(tmp_path: Path, end: str) -
         host.user_data("distribution: none")
     else:
         host.write("run/edge-overlay/user-data", "#cloud-config\nhostname: x\n")
-    assert set(host.apply().removed) == {f"/{DROP_IN}", f"/{POD}"}
+    assert set(host.apply().removed) == {f"/{DROP_IN}", f"/{POD}", f"/{WATCH}"}
     assert files(tmp_path) == before
     assert host.problems() == []
 

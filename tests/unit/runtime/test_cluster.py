@@ -34,6 +34,7 @@ def test_every_key() -> None:
         "    kube-vip:\n      enabled: true\n      mode: daemonset\n"
         "      services-interface: eth0\n"
         "      lease-duration: 30\n      renew-deadline: 20\n      retry-period: 4\n"
+        "      fast-failover: false\n"
         "      image: registry.local:5000/kube-vip/kube-vip:v0.9.2\n"
     )
     assert cluster == Cluster(
@@ -41,7 +42,7 @@ def test_every_key() -> None:
         "server",
         ("edge.example.com", "203.0.113.7", "2001:db8::1"),
         "calico",
-        KubeVip(True, "daemonset", "eth0", 30, 20, 4,
+        KubeVip(True, "daemonset", "eth0", 30, 20, 4, False,
                 "registry.local:5000/kube-vip/kube-vip:v0.9.2"),
     )  # fmt: skip
 

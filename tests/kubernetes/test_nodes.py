@@ -1,4 +1,5 @@
-"""A cluster as a user makes it: whole hosts with our agent, and kubeadm with what it writes.
+"""`examples/kubeadm-cluster` as its page says: whole hosts with our agent, and kubeadm with what it
+writes.
 
 systemd, containerd, runc, kubelet, all of the control plane as static pods, kube-proxy, kube-vip,
 flannel: none of it is a stand-in. Three control planes and a worker, each host a container.
@@ -31,14 +32,9 @@ from tests.site import REPOSITORY
 
 pytestmark = pytest.mark.timeout(400, func_only=True)
 
-ROLES = ("init", "server", "server", "agent")
+EXAMPLE = REPOSITORY / "examples" / "kubeadm-cluster"
+HOSTS = ("one", "two", "three", "worker")
 BALANCER = "10.77.0.150"
-USER_DATA = """#cloud-config
-overlay:
-  cidr: 100.64.192.0/24
-  secret: a secret of the nodes' tests, used nowhere else
-  kubernetes: {{distribution: kubeadm, role: {role}, external-names: [edge.example.com]}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +65,15 @@ def cluster(router: Site, programs: Programs) -> Iterator[Cluster]:
         subprocess.run([*words, given["agent"]], cwd=REPOSITORY, check=True, timeout=300)
         given["programs"] = programs.directory
         nodes = [stack.enter_context(node(client, image, router, number, given))
-                 for number in range(1, len(ROLES) + 1)]  # fmt: skip
-        at_once(nodes, lambda host: install(host, ROLES[nodes.index(host)]))
+                 for number in range(1, len(HOSTS) + 1)]  # fmt: skip
+        at_once(nodes, lambda host: install(host, HOSTS[nodes.index(host)]))
         for host in nodes:
             host.wait_for_overlay(len(nodes) - 1)
         made = Cluster(nodes)
         installed = time.monotonic()
-        made.init()
-        for host, role in zip(nodes[1:], ROLES[1:], strict=True):
-            made.join(host, control_plane=role == "server")
+        made.init((EXAMPLE / "pods.yaml").read_text())
+        for host in nodes[1:]:
+            made.join(host, control_plane=host in made.planes)
         made.apply(manifests.flannel(programs))
         made.apply(manifests.web(BALANCER))
         made.wait_for_nodes()
@@ -91,9 +87,9 @@ def at_once(nodes: list[Node], do: Callable[[Node], object]) -> None:
         list(pool.map(do, nodes))
 
 
-def install(host: Node, role: str) -> None:
-    archives = ["all.tar"] if role == "agent" else ["all.tar", "control.tar"]
-    host.install(archives, USER_DATA.format(role=role))
+def install(host: Node, name: str) -> None:
+    archives = ["all.tar"] if name == "worker" else ["all.tar", "control.tar"]
+    host.install(archives, (EXAMPLE / f"{name}.yaml").read_text())
 
 
 def test_all_of_it_is_on_the_overlay(cluster: Cluster) -> None:

@@ -28,6 +28,7 @@ FILES = Path(__file__).parent / "distributions"
 USER_DATA = "/usr/lib/edge-overlay/user-data"
 DROP_IN = "/etc/rancher/k3s/config.yaml.d/90-edge-overlay.yaml"
 POD = "/var/lib/rancher/k3s/agent/pod-manifests/edge-overlay-kube-vip.yaml"
+VIP_UNIT = "edge-overlay-vip.service"
 SUBNET = "10.94.0.0/24"
 _LIMIT_S = 60
 
@@ -56,6 +57,7 @@ def edge(one: Host) -> Iterator[Host]:
         "rm -rf /etc/rancher /var/lib/rancher /etc/kubernetes /usr/local/bin/k3s"
         " /usr/local/bin/rke2 /usr/bin/kubelet /usr/bin/kubeadm"
         " /etc/default/kubelet /run/edge-overlay/kubernetes/*.env"
+        " /run/edge-overlay/kubernetes/*.yaml"
         " /var/lib/edge-overlay/kubernetes.json /usr/lib/systemd/system/kubelet.service.d/10-*"
         " /run/edge-overlay/notices/kubernetes.json;"
         "for unit in k3s rke2-server kubelet; do rm -f /etc/systemd/system/$unit.service;"
@@ -192,6 +194,30 @@ def test_who_deletes_it_gets_it_back_and_k3s_is_not_restarted(edge: Host) -> Non
           lambda: "flannel-iface" not in edge.try_run("edge-overlay status")[1])  # fmt: skip
     edge.run("systemctl start edge-overlay-kubernetes")
     assert "runs with what" not in edge.try_run("edge-overlay status")[1]
+
+
+def test_the_watch_of_the_vip_lives_as_long_as_its_settings(edge: Host) -> None:
+    """What it does is in the kubernetes tier; the stand-in has no API server, and no kubeconfig."""
+    install(edge)
+    edge.run("systemctl start k3s")
+    until(edge, "the watch", lambda: active(edge, VIP_UNIT) == "active")
+    first = edge.run(f"systemctl show -P MainPID {VIP_UNIT}")
+    log = f"journalctl --no-pager -o cat _SYSTEMD_UNIT={VIP_UNIT}"
+    until(edge, "its patience", lambda: "not renewed for 2.3 s" in edge.run(log))
+    for block, patience in (("{lease-duration: 9}", "6.3"), ("{fast-failover: false}", "")):
+        edge.run(f"cp /root/user-data {USER_DATA}")
+        kubernetes_block(edge, f"{{kube-vip: {block}}}")
+        edge.run("systemctl start edge-overlay-kubernetes")
+        if patience:
+            until(edge, "the new patience", lambda at=patience: f"for {at} s" in edge.run(log))
+            until(edge, "the watch", lambda: active(edge, VIP_UNIT) == "active")
+            assert edge.run(f"systemctl show -P MainPID {VIP_UNIT}") != first
+        else:
+            until(edge, "its end", lambda: active(edge, VIP_UNIT) == "inactive")
+    said = edge.run(log)
+    assert "can't be watched" not in said, "before Kubernetes has made a kubeconfig it just waits"
+    assert edge.run(f"systemctl show -P Result -P NRestarts {VIP_UNIT}").split() == ["success", "0"]
+    assert "VIP moves" not in edge.try_run("edge-overlay status")[1]
 
 
 def test_a_cluster_of_before_starts_as_it_was(edge: Host) -> None:

@@ -18,6 +18,9 @@ LEASES = ("plndr-cp-lock", "plndr-svcs-lock")
 _LOOKS = 1 + JITTER
 """client-go waits at most so many `retry-period`s between two looks (wait.JitterUntil)."""
 
+_ANNOUNCED_S = 0.5
+"""How often our manifest has kube-vip announce what it holds."""
+
 _LEAST = 1.5
 """So many `retry-period`s without a renewal are no sign yet: there is to be one in each."""
 
@@ -36,10 +39,11 @@ class Settings:
 def patience(timings: KubeVip) -> float:
     """Return for how many seconds a lease may go without a renewal before it is given up.
 
-    A candidate takes it at its next look, so that all of it is over within the lease's duration.
+    A candidate takes it at its next look, and announces it, all within the lease's duration. Where
+    that is less than four `retry-period`s, it takes a little more.
     """
     retry = timings.retry_period
-    return max(timings.lease_duration - _LOOKS * retry, _LEAST * retry)
+    return max(timings.lease_duration - _LOOKS * retry - _ANNOUNCED_S, _LEAST * retry)
 
 
 def written(timings: KubeVip, address: IPAddress, port: int, kubeconfig: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kubernetes.nodes.manifests import OWN_CONFIGURATION
+from tests.kubernetes.nodes.manifests import OF_CONTAINERS
 from tests.kubernetes.nodes.node import Node
 from tests.vm.harness.waiting import wait_until
 
@@ -42,10 +42,11 @@ class Cluster:
         [found] = [host for host in self.nodes if host.holds(VIP, "scbr-100")]
         return found
 
-    def init(self) -> None:
-        """Make the cluster. CoreDNS can't be had; nothing here asks for names."""
+    def init(self, pods: str) -> None:
+        """Make the cluster; `pods` is appended to a copy of our init.yaml. CoreDNS can't be had;
+        nothing here asks for names."""
         first, own = self.nodes[0], "/root/own.yaml"
-        first.write(own, OWN_CONFIGURATION)
+        first.write(own, pods + OF_CONTAINERS)
         first.run(f"cat {_INIT} {own} > /root/init.yaml")
         said = self._kubeadm(first, "init --upload-certs --skip-phases=addon/coredns "
                                     "--config /root/init.yaml")  # fmt: skip

@@ -9,25 +9,20 @@ import yaml
 from tests.kubernetes.nodes.images import WEB
 from tests.kubernetes.programs import Programs
 
-PODS = "10.244.0.0/16"
-"""flannel's manifest has this network."""
-
 NODE_PORT = 30080
-OWN_CONFIGURATION = f"""networking:
-  podSubnet: {PODS}
----
+OF_CONTAINERS = """---
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 # The machine's, which no container may set.
-conntrack: {{maxPerCore: 0, min: 0}}
+conntrack: {maxPerCore: 0, min: 0}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 # The disk is the machine's: how full it is says nothing of these tests.
-evictionHard: {{nodefs.available: 0%, imagefs.available: 0%, nodefs.inodesFree: 0%}}
+evictionHard: {nodefs.available: 0%, imagefs.available: 0%, nodefs.inodesFree: 0%}
 imageGCHighThresholdPercent: 100
 """
-"""What a user appends to a copy of init.yaml, whose last document is ClusterConfiguration."""
+"""What kubeadm is told beside what the example says."""
 
 _SERVE = (
     "mkdir -p /tmp/www; echo $NODE > /tmp/www/index.html; echo serving $NODE; "

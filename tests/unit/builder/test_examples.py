@@ -12,7 +12,8 @@ from overlay_runtime.userdata.finding import Severity
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 THREE = EXAMPLES / "three-node-k3s"
-_USER_DATA = sorted(p for p in EXAMPLES.rglob("*.yaml") if p.name != "edge.yaml")
+KUBEADM = EXAMPLES / "kubeadm-cluster"
+_USER_DATA = sorted(p for p in EXAMPLES.rglob("*.yaml") if p.name not in ("edge.yaml", "pods.yaml"))
 
 
 @pytest.mark.parametrize("path", _USER_DATA, ids=lambda path: str(path.relative_to(EXAMPLES)))
@@ -37,6 +38,14 @@ def test_the_three_differ_by_name_and_role_alone() -> None:
     assert roles == {"one": "init", "two": "server", "three": "server"}
 
 
-def test_the_page_says_the_files_that_there_are() -> None:
-    text = (THREE / "README.md").read_text()
-    assert all(f"({path.name})" in text for path in THREE.glob("*.yaml"))
+def test_the_hosts_of_kubeadm_differ_by_role_alone() -> None:
+    roles = {"one": "init", "two": "server", "three": "server", "worker": "agent"}
+    texts = {path.stem: path.read_text() for path in KUBEADM.glob("*.yaml")}
+    assert texts.keys() == {*roles, "pods"}
+    assert len({texts[name].replace(f"role: {role}", "ROLE") for name, role in roles.items()}) == 1
+
+
+@pytest.mark.parametrize("example", [THREE, KUBEADM], ids=lambda path: str(path.name))
+def test_the_page_says_the_files_that_there_are(example: Path) -> None:
+    text = (example / "README.md").read_text()
+    assert all(f"({path.name})" in text for path in example.glob("*.yaml"))

@@ -36,14 +36,14 @@ def record(version: str = "1", holder: str = "one") -> Record:
 
 
 @pytest.mark.parametrize(("lease", "renew", "retry", "seconds"), [
-    (5, 3, 1, 2.8), (15, 10, 2, 10.6), (30, 20, 4, 21.2), (3, 2, 1, 1.5),
+    (5, 3, 1, 2.3), (15, 10, 2, 10.1), (30, 20, 4, 20.7), (3, 2, 1, 1.5),
 ])  # fmt: skip
 def test_how_long_it_is_waited(lease: int, renew: int, retry: int, seconds: float) -> None:
     timings = KubeVip(lease_duration=lease, renew_deadline=renew, retry_period=retry)
     assert patience(timings) == pytest.approx(seconds)
     # A candidate's next look is at most 2.2 periods away: all is over within the lease.
     if lease > 4 * retry:
-        assert patience(timings) + 2.2 * retry <= lease + 1e-9
+        assert patience(timings) + 2.2 * retry + 0.5 <= lease + 1e-9
 
 
 @pytest.mark.parametrize(("units", "block", "kubeconfig"), [
@@ -66,7 +66,7 @@ def test_what_the_program_is_told(
     if kubeconfig is None:
         assert read(tmp_path / WATCH) is None
         return
-    assert read(tmp_path / WATCH) == Settings(OWN, 6443, Path(kubeconfig), 2.8, 1.0)
+    assert read(tmp_path / WATCH) == Settings(OWN, 6443, Path(kubeconfig), 2.3, 1.0)
 
 
 @pytest.mark.parametrize("text", ["[]", "address: x", "a: [", "address: a\nport: x\n"])

@@ -122,7 +122,10 @@ def _watch(_options: argparse.Namespace, paths: Paths) -> int:
     from overlay_runtime.kubernetes.vip import WATCH
 
     set_up(debug=False)
-    return run(paths.run_dir / "kubernetes" / WATCH.rpartition("/")[2], paths.notices)
+    try:
+        return run(paths.run_dir / "kubernetes" / WATCH.rpartition("/")[2], paths.notices)
+    except ValueError as error:
+        raise HostError(str(error), "systemctl start edge-overlay-kubernetes") from error
 
 
 def _plan(paths: Paths) -> Plan:

@@ -61,12 +61,13 @@ class KubeVip:
         ),
     )
     lease_duration: int = field(
-        default=5,
+        default=6,
         metadata=about(
             checks.number(2, LONGEST_LEASE),
             "a whole number of seconds, more than `renew-deadline`",
             "Within so long, and a second, after the VIP's host has lost its power another one has "
-            "the VIP; see `fast-failover`.",
+            "the VIP, if it is at least `renew-deadline` and three times `retry-period`; see "
+            "`fast-failover`.",
             type="integer",
             minimum=2,
             maximum=LONGEST_LEASE,
@@ -184,5 +185,5 @@ def _timings(block: KubeVip, key: Position, present: dict[str, Entry]) -> list[P
     return [
         Problem(at, f"`lease-duration` {lease}, `renew-deadline` {renew} and `retry-period` "
                 f"{retry} don't go together", "lease-duration > renew-deadline > 1.2 * "
-                "retry-period", "such as 5, 3, 1, or 30, 20, 4")
+                "retry-period", "such as 6, 3, 1, or 32, 20, 4")
     ]  # fmt: skip

@@ -112,7 +112,7 @@ def _fill(root: Path, facts: Facts, plan: Plan, overlay: Overlay, record: Record
     elif detected.distribution == KUBEADM:
         plan.files += kubeadm.plan(root, cluster, overlay, server=detected.server)
         plan.contradictions += kubeadm.contradictions(root, overlay, server=detected.server)
-    manifests, found, notes = vip.plan(root, cluster, detected, overlay, port)
+    manifests, found, notes = vip.plan(root, cluster, detected, overlay, facts.config.cidr, port)
     plan.files += manifests
     plan.contradictions += found
     plan.notes += notes

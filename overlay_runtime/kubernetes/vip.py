@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from overlay_runtime.config.cluster import DAEMONSET, INIT, KUBEADM, MODES, Cluster
+from overlay_runtime.address import IPNetwork
+from overlay_runtime.config.cluster import DAEMONSET, INIT, KUBEADM, MODES, Cluster, KubeVip
 from overlay_runtime.kubernetes import kubevip
 from overlay_runtime.kubernetes.detect import controls
 from overlay_runtime.kubernetes.lease import settings as lease
@@ -37,9 +38,15 @@ _SIGN = "kube-vip"
 
 
 def plan(
-    root: Path, cluster: Cluster, detected: Detected, overlay: Overlay, port: int = API_PORT
+    root: Path,
+    cluster: Cluster,
+    detected: Detected,
+    overlay: Overlay,
+    cidr: IPNetwork,
+    port: int = API_PORT,
 ) -> tuple[list[File], list[Contradiction], list[str]]:
-    """Return the manifest, if there is to be one of ours, what contradicts it, and notes."""
+    """Return the manifest, if there is to be one of ours, with what `edge-overlay-vip.service` is
+    told; what contradicts it, and notes. `cidr`: the overlay's."""
     others = list(_others(root, detected))
     found = [one for path in others for one in _checked(root, path, overlay)]
     found += _kairos(detected, overlay)
@@ -54,8 +61,10 @@ def plan(
         if _enabled_by_kairos(detected):
             return [], found, ["kube-vip: left to Kairos's key `kubevip`"]
     place = kubevip.manifest_path(name, settings.mode)
+    told = lease.written(settings, overlay.address, cidr, port, _kubeconfig(root, cluster, name))
+    watch = [_watched(settings, told)] if settings.fast_failover else []
     if place is None:
-        return list(_watched(root, cluster, name, overlay, port)), found, [
+        return watch, found, [
             "kube-vip: kubeadm takes no DaemonSet from a file: `edge-overlay kubernetes daemonset "
             "| kubectl apply -f -`"
         ]  # fmt: skip
@@ -70,22 +79,13 @@ def plan(
         Setting("vip_servicesinterface", settings.services_interface or kubevip.ANY_NIC,
                 "LoadBalancer addresses are announced on the physical network."),
         Setting("vip_leaseduration", str(settings.lease_duration), "As in user-data."),
-    )), *_watched(root, cluster, name, overlay, port)], found, []  # fmt: skip
+    )), *watch], found, []  # fmt: skip
 
 
-def _watched(
-    root: Path, cluster: Cluster, name: str, overlay: Overlay, port: int
-) -> Iterator[File]:
-    """What `edge-overlay-vip.service` is told. It is there for as long as this file is."""
-    settings = cluster.kube_vip
-    if settings.fast_failover:
-        kubeconfig = _kubeconfig(root, cluster, name)
-        text = lease.written(settings, overlay.address, port, kubeconfig)
-        yield File(WATCH, text, (
-            Setting("patience", f"{lease.patience(settings):g} s",
-                    "The lease of a host that is gone is given up after it, for another to have "
-                    "the VIP in time."),
-        ))  # fmt: skip
+def _watched(settings: KubeVip, told: str) -> File:
+    """What `edge-overlay-vip.service` is told. It runs for as long as this file is there."""
+    why = "Then the lease of a host that is gone is given up, for another to have the VIP in time."
+    return File(WATCH, told, (Setting("patience", f"{lease.patience(settings):g} s", why),))
 
 
 def manifest(

@@ -165,7 +165,7 @@ def test_all_hosts_get_other_addresses(cluster: Cluster, router: Site) -> None:
 
 
 def test_the_host_with_the_vip_loses_its_power(cluster: Cluster, router: Site) -> None:
-    """kube-vip's lease of 5 s, and a second: edge-overlay-vip gives it up for the host."""
+    """kube-vip's lease of 6 s, and a second: edge-overlay-vip gives it up for the host."""
     holder = cluster.holder()
     others = [host for host in cluster.planes if host is not holder]
     with Watch(cluster.worker, f"https://{VIP}:6443/readyz") as watch:

@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from overlay_runtime.config.cluster import KubeVip as KubeVipSettings
+from overlay_runtime.config.keys import OverlayConfig
 from overlay_runtime.kubernetes.kubevip import static_pod
 from overlay_runtime.kubernetes.lease import settings as lease
 from overlay_runtime.kubernetes.model import API_PORT
@@ -26,7 +27,7 @@ from tests.netns.lab import REPOSITORY, Host
 from tests.netns.namespaces import inside
 
 PORT = API_PORT
-LEASE_S = 5.0
+LEASE_S = float(KubeVipSettings().lease_duration)
 """The lease's length in seconds; renewal is given up after 3, and tried every second."""
 
 
@@ -51,7 +52,9 @@ def watcher(host: Host) -> Service:
     folder.mkdir(parents=True, exist_ok=True)
     kubeconfig = Path("/etc/kubernetes/admin.conf")
     (folder / "vip.yaml").write_text(
-        lease.written(KubeVipSettings(), ip_address(host.address), PORT, kubeconfig)
+        lease.written(
+            KubeVipSettings(), ip_address(host.address), OverlayConfig().cidr, PORT, kubeconfig
+        )
     )
     words: list[str | Path] = [sys.executable, "-m", "overlay_runtime", "kubernetes", "watch-vip",
                                "--run-dir", str(folder.parent)]  # fmt: skip

@@ -8,7 +8,6 @@ the VIP, which is what is away when this is needed. As kube-vip does, it is know
 from __future__ import annotations
 
 import base64
-import binascii
 import http.client
 import json
 import os
@@ -21,12 +20,16 @@ from typing import Any
 import yaml
 
 _NAME = "kubernetes"
-_WATCH_S = 300
+_WATCH_S = 60
 """How long the API server keeps a watch open; then it is asked anew."""
 
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _LONGEST = 1 << 20
 """Bytes of one answer, or of one event of a watch: a lease has less than a thousand."""
+
+
+class NoKubeconfig(OSError):
+    """There is no kubeconfig: Kubernetes makes it when it is set up."""
 
 
 class Refused(OSError):
@@ -49,40 +52,43 @@ class Credentials:
 def credentials(kubeconfig: Path) -> Credentials:
     """Read a kubeconfig's current context.
 
-    Raises FileNotFoundError while there is none (Kubernetes makes it), OSError, and ValueError if
-    it has no certificates.
+    Raises NoKubeconfig, other OSErrors, and ValueError if it has no certificates.
     """
     try:
-        found = yaml.safe_load(kubeconfig.read_text())
+        text = kubeconfig.read_text()
+    except FileNotFoundError as error:
+        raise NoKubeconfig(f"{kubeconfig} is not there yet") from error
+    try:
+        found = yaml.safe_load(text)
         contexts = {one["name"]: one["context"] for one in found["contexts"]}
         context = contexts[found["current-context"]]
         clusters = {one["name"]: one["cluster"] for one in found["clusters"]}
         users = {one["name"]: one["user"] for one in found["users"]}
         cluster, user = clusters[context["cluster"]], users[context["user"]]
         return Credentials(
-            _part(cluster, "certificate-authority").decode("ascii"),
-            _part(user, "client-certificate"),
-            _part(user, "client-key"),
+            _part(kubeconfig, cluster, "certificate-authority").decode("ascii"),
+            _part(kubeconfig, user, "client-certificate"),
+            _part(kubeconfig, user, "client-key"),
         )
-    except (yaml.YAMLError, KeyError, TypeError, binascii.Error, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{kubeconfig} has no certificate of a user: {error!r}") from error
 
 
-def _part(block: dict[str, str], name: str) -> bytes:
+def _part(kubeconfig: Path, block: dict[str, str], name: str) -> bytes:
     """The value itself, or the file that is named instead."""
     inline = block.get(f"{name}-data")
-    return base64.b64decode(inline) if inline else Path(block[name]).read_bytes()
+    return base64.b64decode(inline) if inline else (kubeconfig.parent / block[name]).read_bytes()
 
 
 class ApiServer:
-    """Requests over one connection, made again after every failure; not for several threads."""
+    """Each request has a connection of its own: there are few, and one that is kept is closed by
+    the API server after 90 idle seconds, to be found dead when it counts."""
 
     def __init__(self, address: str, port: int, given: Credentials, timeout: float) -> None:
         """`timeout` in seconds. Raises ssl.SSLError (an OSError) for what are no certificates."""
         self._at = address, port
         self._timeout = timeout
         self._tls = _context(given)
-        self._kept: _Connection | None = None
 
     def get(self, path: str) -> dict[str, Any]:
         """Return an object. Raises OSError, Refused among them."""
@@ -96,11 +102,30 @@ class ApiServer:
         """Return what happens to one object below `path`: first that it is there ("ADDED"), if it
         is. Ends when the API server ends it. Raises OSError, Refused among them, now and later."""
         query = f"{path}?watch=1&timeoutSeconds={_WATCH_S}&fieldSelector=metadata.name%3D{name}"
-        connection = self._connection(_WATCH_S + self._timeout)
+        connection, answer = self._request("GET", query, None)
+        connection.wait_for(_WATCH_S + self._timeout)
+        return _events(connection, answer)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+        connection, answer = self._request(method, path, body)
         try:
-            connection.request("GET", query, headers=_JSON)
+            found = json.loads(answer.read(_LONGEST))
+        except (http.client.HTTPException, ValueError) as error:
+            raise _unreadable(error) from error
+        finally:
+            connection.close()
+        if not isinstance(found, dict):
+            raise OSError("the API server's answer is no object")
+        return found
+
+    def _request(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[_Connection, http.client.HTTPResponse]:
+        connection = _Connection(*self._at, self._timeout, self._tls)
+        try:
+            connection.request(method, path, body, _JSON)
             answer = connection.getresponse()
-            if answer.status != http.client.OK:
+            if answer.status not in (http.client.OK, http.client.CREATED):
                 raise _refused(answer)
         except http.client.HTTPException as error:
             connection.close()
@@ -108,34 +133,7 @@ class ApiServer:
         except OSError:
             connection.close()
             raise
-        return _events(connection, answer)
-
-    def close(self) -> None:
-        """Close the connection; the next request makes another."""
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
-
-    def _ask(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
-        self._kept = self._kept or self._connection(self._timeout)
-        try:
-            self._kept.request(method, path, body, _JSON)
-            answer = self._kept.getresponse()
-            if answer.status not in (http.client.OK, http.client.CREATED):
-                raise _refused(answer)
-            found = json.loads(answer.read(_LONGEST))
-        except (http.client.HTTPException, ValueError) as error:
-            self.close()
-            raise _unreadable(error) from error
-        except OSError:
-            self.close()
-            raise
-        if not isinstance(found, dict):
-            raise OSError("the API server's answer is no object")
-        return found
-
-    def _connection(self, timeout: float) -> _Connection:
-        return _Connection(*self._at, timeout, self._tls)
+        return connection, answer
 
 
 class _Connection(http.client.HTTPConnection):
@@ -148,6 +146,11 @@ class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.sock = self._tls.wrap_socket(self.sock, server_hostname=_NAME)
+
+    def wait_for(self, seconds: float) -> None:
+        """Wait longer from now on."""
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
 
 
 def _events(
@@ -171,7 +174,7 @@ def _unreadable(error: Exception) -> OSError:
 def _refused(answer: http.client.HTTPResponse) -> Refused:
     try:
         said = str(json.loads(answer.read(_LONGEST))["message"])
-    except (ValueError, KeyError, TypeError):
+    except (http.client.HTTPException, ValueError, KeyError, TypeError):
         said = answer.reason
     return Refused(answer.status, said[:200])
 

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from overlay_runtime.address import IPAddress
-from overlay_runtime.config.cluster import JITTER, KubeVip
+from overlay_runtime.address import IPAddress, IPNetwork
+from overlay_runtime.config.cluster import KubeVip
 from overlay_runtime.kubernetes.model import HEADER
 
 NAMESPACE = "kube-system"
 LEASES = ("plndr-cp-lock", "plndr-svcs-lock")
 """kube-vip's, of the VIP and of all services: as our manifest names them."""
 
-_LOOKS = 1 + JITTER
-"""client-go waits at most so many `retry-period`s between two looks (wait.JitterUntil)."""
-
-_ANNOUNCED_S = 0.5
-"""How often our manifest has kube-vip announce what it holds."""
-
-_LEAST = 1.5
-"""So many `retry-period`s without a renewal are no sign yet: there is to be one in each."""
-
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the API server is, and how long to wait. `patience` and `retry` in seconds."""
+    """Where the API server is, and what is known of kube-vip on all hosts. Times in seconds.
+
+    `range` is the overlay's: hosts are asked at addresses in it alone.
+    """
 
     address: str
     port: int
     kubeconfig: Path
+    range: IPNetwork
+    lease: int
     patience: float
     retry: float
 
 
 def patience(timings: KubeVip) -> float:
-    """Return for how many seconds a lease may go without a renewal before it is given up.
+    """Return for how many seconds a lease goes without a renewal before it may be given up.
 
-    A candidate takes it at its next look, and announces it, all within the lease's duration. Where
-    that is less than four `retry-period`s, it takes a little more.
+    After `renew-deadline`, counted from the renewal that it misses, a holder does not take itself
+    for one any more (client-go, leaderelection.go, `renew`): there are never two.
     """
-    retry = timings.retry_period
-    return max(timings.lease_duration - _LOOKS * retry - _ANNOUNCED_S, _LEAST * retry)
+    return float(timings.retry_period + timings.renew_deadline)
 
 
-def written(timings: KubeVip, address: IPAddress, port: int, kubeconfig: Path) -> str:
+def written(
+    timings: KubeVip, address: IPAddress, range_: IPNetwork, port: int, kubeconfig: Path
+) -> str:
     """Return the file's text."""
     values = {
         "address": str(address), "port": port, "kubeconfig": str(kubeconfig),
-        "patience": round(patience(timings), 3), "retry": float(timings.retry_period),
+        "range": str(range_), "lease": timings.lease_duration,
+        "patience": patience(timings), "retry": float(timings.retry_period),
     }  # fmt: skip
     return f"# {HEADER}\n{yaml.safe_dump(values, sort_keys=False)}"
 
@@ -59,8 +58,11 @@ def read(path: Path) -> Settings | None:
     """Return what the file says, or None if there is none. Raises ValueError if it isn't ours."""
     try:
         found = yaml.safe_load(path.read_text())
-        return Settings(str(found["address"]), int(found["port"]), Path(found["kubeconfig"]),
-                        float(found["patience"]), float(found["retry"]))  # fmt: skip
+        return Settings(
+            str(found["address"]), int(found["port"]), Path(found["kubeconfig"]),
+            ipaddress.ip_network(found["range"]), int(found["lease"]),
+            float(found["patience"]), float(found["retry"]),
+        )  # fmt: skip
     except FileNotFoundError:
         return None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:

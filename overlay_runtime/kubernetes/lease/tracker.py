@@ -1,10 +1,9 @@
 """When a lease is given up in the name of its holder. Knows no clock and no network.
 
-Two things have to be true at once: the lease has not been renewed for longer than a living holder
-lets pass, and the holder's host answers nobody. A host whose API server is slow or dead still
-answers; one whose network is gone for a moment still has time to come back. Who judges wrongly does
-no harm to the lease: the API server takes a release only if nothing was written since
-(`resourceVersion`), and a living holder gets its lease back at its next look.
+Two things have to be true at once: the lease has not been renewed for so long that its holder gives
+it up itself, and the holder's host answers nobody. A host whose API server is slow or dead still
+answers. Who judges wrongly does no harm to the lease: the API server takes a release only if
+nothing was written since (`resourceVersion`).
 """
 
 from __future__ import annotations
@@ -18,6 +17,9 @@ _OVERDUE = 1.25
 _ASKED = 2
 """One packet may always be lost."""
 
+_SILENT = 2.0
+"""In `retry-period`s."""
+
 _PAUSE_S = 0.2
 _RARELY_S = 10.0
 
@@ -27,14 +29,23 @@ class Record:
     """A lease as the API has it; `version` is another one after every write."""
 
     holder: str
+    acquired: str
+    duration: int
     version: str
     document: dict[str, Any]
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Record:
         """Read a Lease of coordination.k8s.io/v1. Raises KeyError or TypeError if it is none."""
-        holder = document["spec"].get("holderIdentity")
-        return cls(str(holder or ""), str(document["metadata"]["resourceVersion"]), document)
+        spec = document["spec"]
+        return cls(str(spec.get("holderIdentity") or ""), str(spec.get("acquireTime")),
+                   int(spec.get("leaseDurationSeconds") or 0),
+                   str(document["metadata"]["resourceVersion"]), document)  # fmt: skip
+
+    @property
+    def term(self) -> tuple[str, str]:
+        """Who holds it, and since when: it is another machine, perhaps, after it was got anew."""
+        return self.holder, self.acquired
 
 
 @dataclass
@@ -60,14 +71,15 @@ class Silence:
         self.next = ended + _PAUSE_S
 
     def is_sure(self, now: float) -> bool:
-        """Whether it is no packet that was lost by chance."""
-        return self.unanswered >= _ASKED and now - self.since >= self.retry / 2
+        """Whether it is no packet that was lost by chance, and no short break."""
+        return self.unanswered >= _ASKED and now - self.since >= _SILENT * self.retry
 
 
 @dataclass
 class Tracker:
-    """One lease, as it is seen from here. `patience` and `retry` in seconds, see `settings`."""
+    """One lease, as it is seen from here. `lease`, `patience` and `retry`: see `settings`."""
 
+    lease: int
     patience: float
     retry: float
     record: Record | None = None
@@ -82,11 +94,18 @@ class Tracker:
             self.renewed, self.over = now, False
         self.record = record
 
-    def until_overdue(self, now: float) -> float | None:
-        """Return in how many seconds its holder's host is to be asked; None: not before the next
-        write."""
-        if self.record is None or not self.record.holder or self.over:
+    def overdue(self) -> Record | None:
+        """Return the lease if it can become overdue before the next write.
+
+        One with another duration is of a kube-vip with other timings: it is left alone.
+        """
+        record = self.record
+        if record is None or not record.holder or self.over or record.duration != self.lease:
             return None
+        return record
+
+    def until_overdue(self, now: float) -> float:
+        """Return in how many seconds its holder's host is to be asked."""
         return max(0.0, self.renewed + _OVERDUE * self.retry - now)
 
     def until_due(self, now: float) -> float:

@@ -7,6 +7,7 @@ the VIP moves as kube-vip moves it.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import queue
 import socket
@@ -19,7 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from overlay_runtime.kubernetes.lease.apiserver import ApiServer, Refused, credentials
+from overlay_runtime.kubernetes.lease.apiserver import (
+    ApiServer,
+    NoKubeconfig,
+    Refused,
+    credentials,
+)
 from overlay_runtime.kubernetes.lease.settings import LEASES, NAMESPACE, Settings, read
 from overlay_runtime.kubernetes.lease.tracker import Record, Silence, Tracker
 from overlay_runtime.notices import Notice, tell
@@ -31,28 +37,33 @@ _PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _TIMEOUT_S = 2.0
 """For the API server of this host. A write waits for etcd's next leader for about as long."""
 
-_ASK_S = 0.4
-"""For a host's answer: an overlay spans a site."""
+_ASK_S, _BRIEFLY_S = 0.4, 0.1
+"""For a host's answer: an overlay spans a site. The last time before its lease is given up it may
+be less, not to be late."""
 
 _CHECK_S = 5.0
 """How often it is looked whether the settings are still the same."""
 
 _AGAIN_S = 2.0
 _SOON_S = 0.5
+_LEARN_S = 5.0
+"""How often an address that could not be had is asked for."""
+
 _GRAVE_S = 60.0
 """So long the API server may be away before `edge-overlay status` tells of it."""
 
-_SERVER_ERROR = 500
-"""From here on HTTP's status says that it may be tried again. Below it: the lease is another one
-than was seen (409 Conflict, 404 Not Found), or it is not ours to write."""
+_FINAL = {400, 403, 404, 409, 422}
+"""HTTP's, for what is no use to try again: the lease is another one than was seen (Not Found,
+Conflict), or it is not ours to write."""
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A lease was written; None: it is no more."""
+    """A lease was written, or it is no more: None. `at`: when that was heard."""
 
     lease: str
     record: Record | None
+    at: float
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,12 @@ def run(path: Path, notices: Path) -> int:
 
     Raises ValueError if they can't be read.
     """
+    tell(notices, Notice(SUBJECT))  # one that ran before may have left something
     settings = read(path)
     if settings is None:
         log.info("there is no kube-vip of ours here: no lease is watched")
         return 0
-    log.info("a lease of kube-vip that is not renewed for %.1f s is given up if its holder's host "
+    log.info("a lease of kube-vip that is not renewed for %g s is given up if its holder's host "
              "does not answer", settings.patience)  # fmt: skip
     watch = Watch(settings, lambda problems: tell(notices, Notice(SUBJECT, problems)))
     watch.start()
@@ -87,7 +99,7 @@ def run(path: Path, notices: Path) -> int:
                 return 0
 
 
-def answers(address: str, port: int, timeout: float = _ASK_S) -> bool:
+def answers(address: str, port: int, timeout: float) -> bool:
     """Return whether a host answers at all: a port that is closed is an answer, too."""
     try:
         socket.create_connection((address, port), timeout).close()
@@ -107,25 +119,27 @@ class Watch:
 
     settings: Settings
     report: Callable[[tuple[str, ...]], None]
-    ask: Callable[[str, int], bool] = answers
+    ask: Callable[[str, int, float], bool] = answers
     _events: queue.SimpleQueue[_Seen | _State] = field(default_factory=queue.SimpleQueue)
     _trackers: dict[str, Tracker] = field(default_factory=dict)
-    _addresses: dict[str, str] = field(default_factory=dict)
-    """Of holders: their nodes' overlay addresses."""
+    _addresses: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """By a holder's term: its node's overlay address. None: it has none."""
+    _learned: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By term, when its address was asked for."""
     _silences: dict[str, Silence] = field(default_factory=dict)
-    """By holder."""
+    """By address."""
     _since: dict[str, float] = field(default_factory=dict)
     """By lease, since when its watch does not stand."""
     _said: dict[str, str] = field(default_factory=dict)
     """By lease, what was last logged of a release that failed."""
-    _api: ApiServer | None = None
     _reported: tuple[str, ...] = ()
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Start a thread for each lease."""
+        settings = self.settings
         for name in LEASES:
-            self._trackers[name] = Tracker(self.settings.patience, self.settings.retry)
+            self._trackers[name] = Tracker(settings.lease, settings.patience, settings.retry)
             threading.Thread(target=self._follow, args=(name,), name=name, daemon=True).start()
 
     def stop(self) -> None:
@@ -138,48 +152,49 @@ class Watch:
             self._take(self._events.get(timeout=self._pause(time.monotonic())))
             return
         now = time.monotonic()
-        overdue = [(name, one, one.record) for name, one in self._trackers.items()
-                   if one.record and one.until_overdue(now) == 0.0]  # fmt: skip
-        for holder in {record.holder for _, _, record in overdue}:
-            self._ask(holder, min(one.until_due(now) for _, one, _ in overdue))
-        for name, tracker, record in overdue:
-            if tracker.until_due(time.monotonic()) == 0.0:
-                self._judge(name, tracker, record)
+        for name, tracker in self._trackers.items():
+            record = tracker.overdue()
+            if record is None or tracker.until_overdue(now) > 0:
+                continue
+            self._learn(record)
+            address = self._addresses.get(record.term)
+            if address is not None:
+                self._ask(address, tracker)
+                self._judge(name, tracker, record, address)
 
     def _pause(self, now: float) -> float:
         moments = [_CHECK_S]
         for one in self._trackers.values():
-            wait = one.until_overdue(now)
-            if wait is None or one.record is None:
+            record = one.overdue()
+            if record is None:
                 continue
-            if wait > 0:
+            if wait := one.until_overdue(now):
                 moments.append(wait)
                 continue
-            moments.append(max(0.0, self._silence(one.record.holder).next - now))
-            if one.until_due(now) > 0:
-                moments.append(one.until_due(now))
-        return min(moments)
+            address = self._addresses.get(record.term)
+            if address is None:
+                moments.append(self._learned.get(record.term, 0.0) + _LEARN_S - now)
+            else:
+                moments += [self._silence(address).next - now, one.until_due(now) or _CHECK_S]
+        return max(0.0, min(moments))
 
-    def _silence(self, holder: str) -> Silence:
-        return self._silences.setdefault(holder, Silence(self.settings.retry))
+    def _silence(self, address: str) -> Silence:
+        return self._silences.setdefault(address, Silence(self.settings.retry))
 
     def _take(self, event: _Seen | _State) -> None:
-        now = time.monotonic()
         if isinstance(event, _State):
-            self._note(event, now)
+            self._note(event, time.monotonic())
             return
-        self._trackers[event.lease].seen(event.record, now)
+        self._trackers[event.lease].seen(event.record, event.at)
         if event.record is None or not event.record.holder:
             return
-        self._silences.pop(event.record.holder, None)
-        if event.record.holder not in self._addresses:
-            self._learn(event.record.holder)
+        self._learn(event.record)
+        self._silences.pop(self._addresses.get(event.record.term) or "", None)
 
     def _note(self, event: _State, now: float) -> None:
         if not event.trouble:
             if self._since.pop(event.lease, None) is not None:
                 log.info("the lease %s is watched again", event.lease)
-            self._addresses.clear()  # they are asked for anew, now and then
             self._tell(() if not self._since else self._reported)
             return
         if event.lease not in self._since:
@@ -194,60 +209,60 @@ class Watch:
             self._reported = problems
             self.report(problems)
 
-    def _learn(self, holder: str) -> None:
-        """Ask for the holder's address while the API server answers."""
+    def _learn(self, record: Record) -> None:
+        """Ask for the holder's address, while the API server answers, and not too often."""
+        now = time.monotonic()
+        if record.term in self._addresses or now - self._learned.get(record.term, -60) < _LEARN_S:
+            return
+        terms = {one.record.term for one in self._trackers.values() if one.record}
+        for kept in (self._addresses, self._learned):
+            for term in kept.keys() - terms:
+                del kept[term]
+        self._learned[record.term] = now
         try:
-            node = self._server().get(f"/api/v1/nodes/{holder}")
+            node = _server(self.settings).get(f"/api/v1/nodes/{record.holder}")
             found = [one["address"] for one in node["status"]["addresses"]
                      if one["type"] == "InternalIP"]  # fmt: skip
-            self._addresses[holder] = found[0]
-        except (KeyError, TypeError, IndexError):
-            log.debug("the node %s has no address", holder)
-        except (OSError, ValueError) as error:
-            self._api = None
-            log.debug("the address of %s is not known: %s", holder, error)
+            within = [at for at in found if ipaddress.ip_address(at) in self.settings.range]
+            self._addresses[record.term] = next(iter(within), None)
+            if not within:
+                log.info("the node %s has no address on the overlay: what it holds is left to "
+                         "kube-vip", record.holder)  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.debug("the address of %s is not known: %s", record.holder, error)
 
-    def _ask(self, holder: str, left: float) -> None:
-        """Ask the holder's host, unless that would only delay what is certain."""
-        silence, began = self._silence(holder), time.monotonic()
-        if silence.next > began or (0 < left < _ASK_S and silence.is_sure(began)):
+    def _ask(self, address: str, tracker: Tracker) -> None:
+        """Ask a host, the last time in such a way that its lease can be given up in time."""
+        silence, began = self._silence(address), time.monotonic()
+        if silence.next > began:
             return
-        if holder not in self._addresses:
-            self._learn(holder)
-        address = self._addresses.get(holder)
-        # A host whose address nobody knows is taken for one that lives.
-        answered = address is None or self.ask(address, self.settings.port)
+        left = tracker.until_due(began)
+        limit = max(_BRIEFLY_S, left) if 0 < left < _ASK_S else _ASK_S
+        answered = self.ask(address, self.settings.port, limit)
         silence.asked(began, time.monotonic(), answered=answered)
 
-    def _judge(self, name: str, tracker: Tracker, record: Record) -> None:
+    def _judge(self, name: str, tracker: Tracker, record: Record, address: str) -> None:
         """Give a lease that is due up, if the holder's host is surely silent."""
-        now = time.monotonic()
-        silence = self._silence(record.holder)
-        if not silence.is_sure(now):
+        now, silence = time.monotonic(), self._silence(address)
+        if tracker.until_due(now) > 0 or not silence.is_sure(now):
             return
         try:
-            self._server().put(f"{_PATH}/{name}", released(record, datetime.now(UTC)))
+            server = _server(self.settings)
+            server.put(f"{_PATH}/{name}", released(record, datetime.now(UTC)))
         except (OSError, ValueError) as error:
-            self._api = None
-            tracker.over = isinstance(error, Refused) and error.status < _SERVER_ERROR
+            tracker.over = isinstance(error, Refused) and error.status in _FINAL
             silence.next = time.monotonic() + _SOON_S
             self._say_once(name, f"the lease {name} of {record.holder} is not given up: {error}")
         else:
             tracker.over = True
             log.warning("%s is gone: it has not renewed the lease %s for %.1f s, and %s does not "
                         "answer; the lease is given up", record.holder, name,
-                        now - tracker.renewed, self._addresses[record.holder])  # fmt: skip
+                        now - tracker.renewed, address)  # fmt: skip
 
     def _say_once(self, lease: str, text: str) -> None:
         if self._said.get(lease) != text:
             self._said[lease] = text
             log.info("%s", text)
-
-    def _server(self) -> ApiServer:
-        """With the credentials of now: certificates are made anew once a year."""
-        if self._api is None:
-            self._api = _server(self.settings)
-        return self._api
 
     def _follow(self, lease: str) -> None:
         while not self._stopped.is_set():
@@ -255,12 +270,14 @@ class Watch:
                 events = _server(self.settings).watch(_PATH, lease)
                 self._events.put(_State(lease, ""))
                 for kind, document in events:
-                    self._events.put(_Seen(lease, _record(kind, document)))
+                    record = _record(kind, document)
+                    self._events.put(_Seen(lease, record, time.monotonic()))
                     if self._stopped.is_set():
                         return
-            except FileNotFoundError:
+                self._stopped.wait(_SOON_S)
+            except NoKubeconfig:
                 self._stopped.wait(_AGAIN_S)  # Kubernetes is not set up here yet
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 # nobody would notice a thread that ended
                 self._events.put(_State(lease, str(error) or repr(error)))
                 self._stopped.wait(_AGAIN_S)
 
@@ -280,5 +297,6 @@ def _record(kind: str, document: dict[str, Any]) -> Record | None:
 
 
 def _server(settings: Settings) -> ApiServer:
+    """With the credentials of now: certificates are made anew once a year."""
     given = credentials(settings.kubeconfig)
     return ApiServer(settings.address, settings.port, given, _TIMEOUT_S)

@@ -23,6 +23,9 @@ _SILENT = 2.0
 _PAUSE_S = 0.2
 _RARELY_S = 10.0
 
+Term = tuple[str, str]
+"""Who holds a lease, and since when: it is another machine, perhaps, after it was got anew."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -43,8 +46,8 @@ class Record:
                    str(document["metadata"]["resourceVersion"]), document)  # fmt: skip
 
     @property
-    def term(self) -> tuple[str, str]:
-        """Who holds it, and since when: it is another machine, perhaps, after it was got anew."""
+    def term(self) -> Term:
+        """Who holds it, and since when."""
         return self.holder, self.acquired
 
 
@@ -88,11 +91,14 @@ class Tracker:
     over: bool = False
     """Nothing is to be done any more before the next write."""
 
-    def seen(self, record: Record | None, now: float) -> None:
-        """Take in the lease as the API has it now, or that there is none."""
-        if record is None or self.record is None or record.version != self.record.version:
+    def seen(self, record: Record | None, now: float) -> bool:
+        """Take in the lease as the API has it now, or that there is none; return whether that is
+        news. A watch that begins anew tells what was known before."""
+        news = record is None or self.record is None or record.version != self.record.version
+        if news:
             self.renewed, self.over = now, False
         self.record = record
+        return news
 
     def overdue(self) -> Record | None:
         """Return the lease if it can become overdue before the next write.

@@ -7,15 +7,13 @@ the VIP moves as kube-vip moves it.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import queue
-import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +24,9 @@ from overlay_runtime.kubernetes.lease.apiserver import (
     Refused,
     credentials,
 )
+from overlay_runtime.kubernetes.lease.hosts import Hosts, answers
 from overlay_runtime.kubernetes.lease.settings import LEASES, NAMESPACE, Settings, read
-from overlay_runtime.kubernetes.lease.tracker import Record, Silence, Tracker
+from overlay_runtime.kubernetes.lease.tracker import Record, Tracker
 from overlay_runtime.notices import Notice, tell
 
 log = logging.getLogger(__name__)
@@ -37,18 +36,11 @@ _PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _TIMEOUT_S = 2.0
 """For the API server of this host. A write waits for etcd's next leader for about as long."""
 
-_ASK_S, _BRIEFLY_S = 0.4, 0.1
-"""For a host's answer: an overlay spans a site. The last time before its lease is given up it may
-be less, not to be late."""
-
 _CHECK_S = 5.0
 """How often it is looked whether the settings are still the same."""
 
 _AGAIN_S = 2.0
 _SOON_S = 0.5
-_LEARN_S = 5.0
-"""How often an address that could not be had is asked for."""
-
 _GRAVE_S = 60.0
 """So long the API server may be away before `edge-overlay status` tells of it."""
 
@@ -99,45 +91,31 @@ def run(path: Path, notices: Path) -> int:
                 return 0
 
 
-def answers(address: str, port: int, timeout: float) -> bool:
-    """Return whether a host answers at all: a port that is closed is an answer, too."""
-    try:
-        socket.create_connection((address, port), timeout).close()
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-@dataclass
 class Watch:
-    """Leases, their holders' hosts, and what is known of both.
+    """Leases, and what is done about them. `report` gets what `edge-overlay status` is to show."""
 
-    `report` gets what `edge-overlay status` is to show. `ask` says whether a host answers.
-    """
-
-    settings: Settings
-    report: Callable[[tuple[str, ...]], None]
-    ask: Callable[[str, int, float], bool] = answers
-    _events: queue.SimpleQueue[_Seen | _State] = field(default_factory=queue.SimpleQueue)
-    _trackers: dict[str, Tracker] = field(default_factory=dict)
-    _addresses: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    """By a holder's term: its node's overlay address. None: it has none."""
-    _learned: dict[tuple[str, str], float] = field(default_factory=dict)
-    """By term, when its address was asked for."""
-    _silences: dict[str, Silence] = field(default_factory=dict)
-    """By address."""
-    _since: dict[str, float] = field(default_factory=dict)
-    """By lease, since when its watch does not stand."""
-    _said: dict[str, str] = field(default_factory=dict)
-    """By lease, what was last logged of a release that failed."""
-    _reported: tuple[str, ...] = ()
-    _stopped: threading.Event = field(default_factory=threading.Event)
+    def __init__(
+        self,
+        settings: Settings,
+        report: Callable[[tuple[str, ...]], None],
+        ask: Callable[[str, int, float], bool] = answers,
+    ) -> None:
+        """`ask` says whether a host answers, see `Hosts`."""
+        self._settings = settings
+        self._report = report
+        self._hosts = Hosts(settings, self._node, ask)
+        self._events: queue.SimpleQueue[_Seen | _State] = queue.SimpleQueue()
+        self._trackers: dict[str, Tracker] = {}
+        self._since: dict[str, float] = {}
+        """By lease, since when its watch does not stand."""
+        self._said: dict[str, str] = {}
+        """By lease, what was last logged of a release that failed."""
+        self._reported: tuple[str, ...] = ()
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         """Start a thread for each lease."""
-        settings = self.settings
+        settings = self._settings
         for name in LEASES:
             self._trackers[name] = Tracker(settings.lease, settings.patience, settings.retry)
             threading.Thread(target=self._follow, args=(name,), name=name, daemon=True).start()
@@ -157,9 +135,9 @@ class Watch:
             if record is None or tracker.until_overdue(now) > 0:
                 continue
             self._learn(record)
-            address = self._addresses.get(record.term)
+            address = self._hosts.address(record)
             if address is not None:
-                self._ask(address, tracker)
+                self._hosts.ask(address, tracker.until_due(time.monotonic()))
                 self._judge(name, tracker, record, address)
 
     def _pause(self, now: float) -> float:
@@ -168,28 +146,28 @@ class Watch:
             record = one.overdue()
             if record is None:
                 continue
-            if wait := one.until_overdue(now):
-                moments.append(wait)
-                continue
-            address = self._addresses.get(record.term)
-            if address is None:
-                moments.append(self._learned.get(record.term, 0.0) + _LEARN_S - now)
-            else:
-                moments += [self._silence(address).next - now, one.until_due(now) or _CHECK_S]
+            wait = one.until_overdue(now)
+            moments.append(wait or self._hosts.next(record) - now)
+            if not wait and one.until_due(now) > 0:
+                moments.append(one.until_due(now))
         return max(0.0, min(moments))
-
-    def _silence(self, address: str) -> Silence:
-        return self._silences.setdefault(address, Silence(self.settings.retry))
 
     def _take(self, event: _Seen | _State) -> None:
         if isinstance(event, _State):
             self._note(event, time.monotonic())
             return
-        self._trackers[event.lease].seen(event.record, event.at)
-        if event.record is None or not event.record.holder:
-            return
-        self._learn(event.record)
-        self._silences.pop(self._addresses.get(event.record.term) or "", None)
+        news = self._trackers[event.lease].seen(event.record, event.at)
+        if event.record is not None and event.record.holder:
+            self._learn(event.record)
+            if news:
+                self._hosts.lives(event.record)
+
+    def _learn(self, record: Record) -> None:
+        terms = {one.record.term for one in self._trackers.values() if one.record}
+        self._hosts.learn(record, terms)
+
+    def _node(self, name: str) -> dict[str, Any]:
+        return _server(self._settings).get(f"/api/v1/nodes/{name}")
 
     def _note(self, event: _State, now: float) -> None:
         if not event.trouble:
@@ -207,47 +185,15 @@ class Watch:
     def _tell(self, problems: tuple[str, ...]) -> None:
         if problems != self._reported:
             self._reported = problems
-            self.report(problems)
-
-    def _learn(self, record: Record) -> None:
-        """Ask for the holder's address, while the API server answers, and not too often."""
-        now = time.monotonic()
-        if record.term in self._addresses or now - self._learned.get(record.term, -60) < _LEARN_S:
-            return
-        terms = {one.record.term for one in self._trackers.values() if one.record}
-        for kept in (self._addresses, self._learned):
-            for term in kept.keys() - terms:
-                del kept[term]
-        self._learned[record.term] = now
-        try:
-            node = _server(self.settings).get(f"/api/v1/nodes/{record.holder}")
-            found = [one["address"] for one in node["status"]["addresses"]
-                     if one["type"] == "InternalIP"]  # fmt: skip
-            within = [at for at in found if ipaddress.ip_address(at) in self.settings.range]
-            self._addresses[record.term] = next(iter(within), None)
-            if not within:
-                log.info("the node %s has no address on the overlay: what it holds is left to "
-                         "kube-vip", record.holder)  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.debug("the address of %s is not known: %s", record.holder, error)
-
-    def _ask(self, address: str, tracker: Tracker) -> None:
-        """Ask a host, the last time in such a way that its lease can be given up in time."""
-        silence, began = self._silence(address), time.monotonic()
-        if silence.next > began:
-            return
-        left = tracker.until_due(began)
-        limit = max(_BRIEFLY_S, left) if 0 < left < _ASK_S else _ASK_S
-        answered = self.ask(address, self.settings.port, limit)
-        silence.asked(began, time.monotonic(), answered=answered)
+            self._report(problems)
 
     def _judge(self, name: str, tracker: Tracker, record: Record, address: str) -> None:
         """Give a lease that is due up, if the holder's host is surely silent."""
-        now, silence = time.monotonic(), self._silence(address)
+        now, silence = time.monotonic(), self._hosts.silence(address)
         if tracker.until_due(now) > 0 or not silence.is_sure(now):
             return
         try:
-            server = _server(self.settings)
+            server = _server(self._settings)
             server.put(f"{_PATH}/{name}", released(record, datetime.now(UTC)))
         except (OSError, ValueError) as error:
             tracker.over = isinstance(error, Refused) and error.status in _FINAL
@@ -267,7 +213,7 @@ class Watch:
     def _follow(self, lease: str) -> None:
         while not self._stopped.is_set():
             try:
-                events = _server(self.settings).watch(_PATH, lease)
+                events = _server(self._settings).watch(_PATH, lease)
                 self._events.put(_State(lease, ""))
                 for kind, document in events:
                     record = _record(kind, document)

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from overlay_runtime.config.cluster import KubeVip
+from overlay_runtime.kubernetes.lease import hosts as lease_hosts
 from overlay_runtime.kubernetes.lease import settings as lease_settings
 from overlay_runtime.kubernetes.lease import watch as lease_watch
 from overlay_runtime.kubernetes.lease.apiserver import (
@@ -24,6 +25,7 @@ from overlay_runtime.kubernetes.lease.apiserver import (
     Refused,
     credentials,
 )
+from overlay_runtime.kubernetes.lease.hosts import answers
 from overlay_runtime.kubernetes.lease.settings import Settings, patience, read
 from overlay_runtime.kubernetes.lease.tracker import Record, Silence, Tracker
 from overlay_runtime.kubernetes.lease.watch import Watch, released, run
@@ -34,6 +36,12 @@ from tests.unit.cluster.host import CIDR, K3S, OWN, Host
 RANGE = ip_network(CIDR)
 CP, SERVICES = lease_settings.LEASES
 WATCH = "run/edge-overlay/kubernetes/vip.yaml"
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address is asked for anew at once: no test waits for that."""
+    monkeypatch.setattr(lease_hosts, "_LEARN_S", 0.2)
 
 
 def record(version: str = "1", holder: str = "one", duration: int = 6) -> Record:
@@ -163,10 +171,13 @@ class Site:
             assert time.monotonic() < ends, (self.api.asked, self.asked)
             self.watch.step()
 
-    def pass_time(self, seconds: float) -> None:
-        ends = time.monotonic() + seconds
+    def pass_time(self, seconds: float) -> int:
+        """Return in how many steps."""
+        ends, steps = time.monotonic() + seconds, 0
         while time.monotonic() < ends:
             self.watch.step()
+            steps += 1
+        return steps
 
     def _ask(self, address: str, _port: int, limit: float) -> bool:
         self.asked.append(address)
@@ -241,6 +252,17 @@ def test_a_silent_host_that_renews_keeps_it(site: Site) -> None:
     assert holder(site.api, CP) == "one"
 
 
+def test_a_watch_that_begins_anew_is_no_sign_of_life(site: Site) -> None:
+    site.api.write(CP, "one")
+    site.silent.add("100.64.192.11")
+    site.watch.start()
+    began = time.monotonic()
+    while holder(site.api, CP):
+        site.pass_time(0.2)
+        site.api.end_watches()
+        assert time.monotonic() - began < 10
+
+
 @pytest.mark.parametrize("change", [{}, {"three": "10.0.0.3"}, {"three": "no address"}])
 def test_a_host_without_a_known_address_keeps_it(site: Site, change: dict[str, str]) -> None:
     site.api.nodes = change
@@ -248,8 +270,9 @@ def test_a_host_without_a_known_address_keeps_it(site: Site, change: dict[str, s
     site.silent |= {"10.0.0.3", "no address"}
     site.watch.start()
     site.until(lambda: "/api/v1/nodes/three" in site.api.asked)
-    site.pass_time(1.5)
+    steps = site.pass_time(1.5)
     assert site.api.writes == [] and site.asked == []
+    assert steps < 40, "it waits, and does not ask and ask"
 
 
 def test_who_renews_at_the_last_moment_keeps_it(site: Site) -> None:
@@ -410,10 +433,10 @@ def test_a_kubeconfig_may_name_files(certificates: Path, tmp_path: Path) -> None
 def test_whether_a_host_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert lease_watch.answers("127.0.0.1", port, 2.0)
-    assert lease_watch.answers("127.0.0.1", port, 2.0), "a closed port is an answer"
+        assert answers("127.0.0.1", port, 2.0)
+    assert answers("127.0.0.1", port, 2.0), "a closed port is an answer"
     began = time.monotonic()
-    assert not lease_watch.answers("240.0.0.1", port, 0.2)
+    assert not answers("240.0.0.1", port, 0.2)
     assert time.monotonic() - began < 5
 
 

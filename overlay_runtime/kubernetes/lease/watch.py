@@ -33,14 +33,15 @@ log = logging.getLogger(__name__)
 
 SUBJECT = "vip"
 _PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
-_TIMEOUT_S = 2.0
-"""For the API server of this host. A write waits for etcd's next leader for about as long."""
+_TIMEOUT_S = 1.0
+"""For the API server of this host. What is written while etcd's leader is gone is lost on its way
+and never answered: to try again soon is what helps."""
 
 _CHECK_S = 5.0
 """How often it is looked whether the settings are still the same."""
 
 _AGAIN_S = 2.0
-_SOON_S = 0.5
+_SOON_S = 0.3
 _GRAVE_S = 60.0
 """So long the API server may be away before `edge-overlay status` tells of it."""
 

@@ -42,6 +42,9 @@ rm -f "$1"/etc/resolv.conf "$1"/etc/hostname "$1"/etc/systemd/system/timers.targ
 chroot "$1" systemctl enable --quiet systemd-networkd
 chroot "$1" systemctl disable --quiet systemd-networkd-wait-online
 echo 127.0.0.1 localhost > "$1"/etc/hosts
+# /dev/kmsg is the console here: journald would read that without end, and nothing else.
+mkdir -p "$1"/etc/systemd/journald.conf.d
+printf '[Journal]\\nReadKMsg=no\\n' > "$1"/etc/systemd/journald.conf.d/10-node.conf
 : > "$1"/etc/machine-id
 """
 VOLUMES = ("/var/lib/containerd", "/var/lib/kubelet", "/var/lib/etcd")

@@ -5,7 +5,7 @@ Every key is optional, and the block too: without it the distribution is detecte
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from overlay_runtime.config import checks
 from overlay_runtime.config.document import Entry
@@ -24,6 +24,7 @@ STATIC_POD, DAEMONSET = "static-pod", "daemonset"
 MODES = (STATIC_POD, DAEMONSET)
 
 LONGEST_LEASE = 3600
+_LEASE, _SLOW_LEASE = 6, 15
 JITTER = 1.2
 """Of client-go's leader election: `renew-deadline` must be more than so many `retry-period`s."""
 
@@ -60,14 +61,15 @@ class KubeVip:
             "network the address lies.",
         ),
     )
-    lease_duration: int = field(
-        default=6,
+    lease_duration: int | None = field(
+        default=None,
         metadata=about(
             checks.number(2, LONGEST_LEASE),
             "a whole number of seconds, more than `renew-deadline`",
             "Within so long, and a second, after the VIP's host has lost its power another one has "
-            "the VIP, if it is at least `renew-deadline` and three times `retry-period`; see "
-            "`fast-failover`.",
+            "the VIP, if it is at least `renew-deadline` and three times `retry-period`; mostly "
+            "sooner, see `fast-failover`. Without it 6, and 15 for K3s and RKE2, whose etcd may "
+            "take 10 s for another leader.",
             type="integer",
             minimum=2,
             maximum=LONGEST_LEASE,
@@ -113,6 +115,21 @@ class KubeVip:
             "The image of kube-vip, for hosts that pull from a registry of their own.",
         ),
     )
+
+    @property
+    def lease(self) -> int:
+        """`lease_duration`, or the shortest that fits the other defaults."""
+        return self.lease_duration or _LEASE
+
+    def on(self, distribution: str) -> KubeVip:
+        """Return this with the lease that a distribution needs, if the user names none.
+
+        K3s and RKE2 start etcd with an election timeout of 5 s (k3s, pkg/etcd/etcd.go): within
+        twice that nobody can take a lease, and nobody should be able to take one from a host that
+        could not renew it.
+        """
+        lease = self.lease_duration or (_SLOW_LEASE if distribution in (K3S, RKE2) else _LEASE)
+        return replace(self, lease_duration=lease)
 
 
 @dataclass(frozen=True)
@@ -177,7 +194,7 @@ def together(block: object, key: Position, present: dict[str, Entry]) -> list[Pr
 
 def _timings(block: KubeVip, key: Position, present: dict[str, Entry]) -> list[Problem]:
     """client-go ends a program whose timings are not in this order (leaderelection.go)."""
-    lease, renew, retry = block.lease_duration, block.renew_deadline, block.retry_period
+    lease, renew, retry = block.lease, block.renew_deadline, block.retry_period
     if lease > renew > JITTER * retry:
         return []
     names = ("lease-duration", "renew-deadline", "retry-period")

@@ -101,7 +101,7 @@ def _filled(
             "vip": str(vip),
             "interface": BRIDGE,
             "services_interface": services_interface or ANY_NIC,
-            "lease_duration": str(settings.lease_duration),
+            "lease_duration": str(settings.lease),
             "renew_deadline": str(settings.renew_deadline),
             "retry_period": str(settings.retry_period),
         },

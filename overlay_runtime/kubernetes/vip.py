@@ -50,7 +50,8 @@ def plan(
     others = list(_others(root, detected))
     found = [one for path in others for one in _checked(root, path, overlay)]
     found += _kairos(detected, overlay)
-    name, settings = str(detected.distribution), cluster.kube_vip
+    name = str(detected.distribution)
+    settings = cluster.kube_vip.on(name)
     if not detected.server or settings.enabled is False:
         return [], found, []
     if others:
@@ -78,7 +79,8 @@ def plan(
         Setting("address", str(overlay.vip), "The cluster's VIP."),
         Setting("vip_servicesinterface", settings.services_interface or kubevip.ANY_NIC,
                 "LoadBalancer addresses are announced on the physical network."),
-        Setting("vip_leaseduration", str(settings.lease_duration), "As in user-data."),
+        Setting("vip_leaseduration", f"{settings.lease} s", "Of user-data, or what the "
+                "distribution's etcd needs."),
     )), *watch], found, []  # fmt: skip
 
 
@@ -92,7 +94,7 @@ def manifest(
     root: Path, cluster: Cluster, distribution: str, overlay: Overlay, port: int = API_PORT
 ) -> str:
     """Return our manifest in the form that user-data asks for."""
-    settings = cluster.kube_vip
+    settings = cluster.kube_vip.on(distribution)
     if settings.mode == DAEMONSET:
         text = kubevip.daemonset(settings, overlay.vip, port=port,
                                  services_interface=settings.services_interface)  # fmt: skip

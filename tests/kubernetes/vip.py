@@ -27,7 +27,7 @@ from tests.netns.lab import REPOSITORY, Host
 from tests.netns.namespaces import inside
 
 PORT = API_PORT
-LEASE_S = float(KubeVipSettings().lease_duration)
+LEASE_S = float(KubeVipSettings().lease)
 """The lease's length in seconds; renewal is given up after 3, and tried every second."""
 
 

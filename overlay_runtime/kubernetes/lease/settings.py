@@ -48,7 +48,7 @@ def written(
     """Return the file's text."""
     values = {
         "address": str(address), "port": port, "kubeconfig": str(kubeconfig),
-        "range": str(range_), "lease": timings.lease_duration,
+        "range": str(range_), "lease": timings.lease,
         "patience": patience(timings), "retry": float(timings.retry_period),
     }  # fmt: skip
     return f"# {HEADER}\n{yaml.safe_dump(values, sort_keys=False)}"

@@ -59,9 +59,11 @@ def test_how_long_it_is_waited() -> None:
         for renew in range(2 * retry, 30):
             timings = KubeVip(lease_duration=renew + 3 * retry, renew_deadline=renew,
                               retry_period=retry)  # fmt: skip
-            assert patience(timings) + 2.2 * retry + 0.5 <= timings.lease_duration + 1
-    default = KubeVip()
-    assert default.lease_duration >= default.renew_deadline + 3 * default.retry_period
+            assert patience(timings) + 2.2 * retry + 0.5 <= timings.lease + 1
+    for name, lease in (("kubeadm", 6), ("k3s", 15), ("rke2", 15)):
+        default = KubeVip().on(name)
+        assert default.lease == lease >= default.renew_deadline + 3 * default.retry_period
+        assert KubeVip(lease_duration=9).on(name).lease == 9
 
 
 @pytest.mark.parametrize(("units", "block", "kubeconfig"), [
@@ -84,7 +86,8 @@ def test_what_the_program_is_told(
     if kubeconfig is None:
         assert read(tmp_path / WATCH) is None
         return
-    assert read(tmp_path / WATCH) == Settings(OWN, 6443, Path(kubeconfig), RANGE, 6, 4.0, 1.0)
+    lease = 6 if "kubeadm" in block else 15
+    assert read(tmp_path / WATCH) == Settings(OWN, 6443, Path(kubeconfig), RANGE, lease, 4.0, 1.0)
 
 
 @pytest.mark.parametrize("text", ["[]", "address: x", "a: [", "address: a\nport: x\n"])

@@ -24,7 +24,7 @@ def test_without_the_block_all_is_detected() -> None:
     assert config is not None
     assert config.kubernetes == Cluster()
     assert (config.kubernetes.distribution, config.kubernetes.role) == ("auto", None)
-    assert config.kubernetes.kube_vip == KubeVip(None, "static-pod", None, 6, 3, 1)
+    assert config.kubernetes.kube_vip == KubeVip(None, "static-pod", None, None, 3, 1)
 
 
 def test_every_key() -> None:

@@ -25,6 +25,8 @@ MODES = (STATIC_POD, DAEMONSET)
 
 LONGEST_LEASE = 3600
 _LEASE, _SLOW_LEASE = 6, 15
+"""Seconds; the second one where etcd takes longer for another leader."""
+
 JITTER = 1.2
 """Of client-go's leader election: `renew-deadline` must be more than so many `retry-period`s."""
 

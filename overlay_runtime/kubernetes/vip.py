@@ -79,8 +79,8 @@ def plan(
         Setting("address", str(overlay.vip), "The cluster's VIP."),
         Setting("vip_servicesinterface", settings.services_interface or kubevip.ANY_NIC,
                 "LoadBalancer addresses are announced on the physical network."),
-        Setting("vip_leaseduration", f"{settings.lease} s", "Of user-data, or what the "
-                "distribution's etcd needs."),
+        Setting("vip_leaseduration", str(settings.lease),
+                "Seconds, as in user-data, or as the distribution's etcd needs it."),
     )), *watch], found, []  # fmt: skip
 
 

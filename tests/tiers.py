@@ -23,7 +23,8 @@ from tests.site import EVIDENCE, REPOSITORY
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("unit", "yip"),
-    ("netns", "oci", "host", "kubernetes"),
+    ("netns", "oci"),
+    ("host", "kubernetes"),
     ("image", "kairos"),
     ("vm",),
 )

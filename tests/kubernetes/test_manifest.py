@@ -90,6 +90,8 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     assert its.pop("vip_subnet") == "32"
     assert mine.pop("vip_subnet") == "32,128"  # addresses of services may be of either family
     assert mine.pop("vip_arpRate") == "500"  # theirs: 3000, so late a new holder may be announced
+    # Theirs leaves no time for a holder to give up before another one can have it (lease/settings).
+    assert (mine.pop("vip_leaseduration"), its.pop("vip_leaseduration")) == ("6", "5")
     assert mine == its
     for spec in (ours, theirs):
         (container,) = spec["containers"]

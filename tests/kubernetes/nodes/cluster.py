@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,12 @@ class Cluster:
         assert isinstance(items, list)
         return items
 
-    def wait_for_nodes(self) -> None:
-        """Wait until all are Ready, and all pods of all namespaces."""
+    def wait_for_nodes(self, booted: Sequence[Node] = (), since: str = "") -> None:
+        """Wait until all are Ready, and all pods of all namespaces. Those of nodes that `booted`
+        must have been started `since`: what the API says of them at first is of before."""
+        names = {host.name_inside for host in booted}
         self.until("all nodes are Ready", lambda: len(self.ready()) == len(self.nodes))
-        self.until("all pods are ready", lambda: not self.unready())
+        self.until("all pods are ready", lambda: not self.unready(names, since))
 
     def ready(self) -> dict[str, str]:
         """By the names of the nodes that are Ready: since when."""
@@ -90,14 +92,15 @@ class Cluster:
                     found[each["metadata"]["name"]] = condition["lastTransitionTime"]
         return found
 
-    def unready(self) -> list[str]:
-        """The pods that aren't ready."""
-        return [
-            each["metadata"]["name"]
-            for each in self.get("pods -A")
-            if not each["status"].get("containerStatuses")
-            or not all(one["ready"] for one in each["status"]["containerStatuses"])
-        ]
+    def unready(self, booted: Collection[str] = (), since: str = "") -> list[str]:
+        """The pods that aren't ready, or on nodes that `booted` not started `since`."""
+        found = []
+        for each in self.get("pods -A"):
+            after = since if each["spec"].get("nodeName") in booted else ""
+            containers = each["status"].get("containerStatuses") or [{"ready": False}]
+            if not all(one["ready"] and _began(one) >= after for one in containers):
+                found.append(each["metadata"]["name"])
+        return found
 
     def restarts(self) -> dict[str, int]:
         """How often containers were started again, by the pod."""
@@ -129,3 +132,7 @@ class Cluster:
         code, said = node.try_run(f"{before}timeout {_LIMIT_S} kubeadm {words}")
         assert code == 0, f"{node.name}: kubeadm {words}: exit {code}\n{said}\n{self.evidence()}"
         return said
+
+
+def _began(container: dict[str, Any]) -> str:
+    return str(container.get("state", {}).get("running", {}).get("startedAt", ""))

@@ -103,6 +103,12 @@ def active(edge: Host, unit: str = "k3s") -> str:
     return edge.try_run(f"systemctl is-active {unit}")[1].strip()
 
 
+def wait_for_a_look(edge: Host) -> None:
+    """systemd does not watch while the service runs; after 5 minutes the timer would see it."""
+    until(edge, "the end of a look",
+          lambda: active(edge, "edge-overlay-kubernetes.service") == "inactive")  # fmt: skip
+
+
 def kubernetes_block(edge: Host, block: str) -> None:
     """Give user-data a `kubernetes:` block, as a change of user-data and a reboot would."""
     edge.run(f"sed -i 's/^overlay:$/overlay:\\n  kubernetes: {block}/' {USER_DATA};"
@@ -174,12 +180,11 @@ def test_who_deletes_it_gets_it_back_and_k3s_is_not_restarted(edge: Host) -> Non
     content = edge.run(f"cat {DROP_IN}")
     assert active(edge, "edge-overlay-kubernetes.timer") == "active"
     for path in (DROP_IN, POD):
-        # systemd does not watch while the service runs; after 5 minutes the timer would see it.
-        until(edge, "the end of a look",
-              lambda: active(edge, "edge-overlay-kubernetes.service") == "inactive")  # fmt: skip
+        wait_for_a_look(edge)
         edge.run(f"rm {path}")
         until(edge, f"{path} again", lambda path=path: edge.try_run(f"test -e {path}")[0] == 0)
     assert edge.run(f"cat {DROP_IN}") == content
+    wait_for_a_look(edge)
     put(edge, "/etc/rancher/k3s/config.yaml", "flannel-iface: eth0\n")
     until(edge, "the contradiction in status",
           lambda: "flannel-iface: eth0" in edge.try_run("edge-overlay status")[1])  # fmt: skip

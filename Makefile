@@ -22,7 +22,7 @@ help:
 image: setup ## build build/edge-installer.iso from examples/user-data.yaml
 	$(SUDO) $(BIN)/edge-build image --user-data examples/user-data.yaml --output build
 
-test: setup-test check ## all tests: unit, network namespaces, containers, VMs (about 45 minutes)
+test: setup-test check ## all tests: unit, network namespaces, containers, VMs (about 50 minutes)
 	$(SUDO) $(BIN)/python -m tests.tiers
 
 check: $(VENV)/.test ## ruff and mypy

@@ -2,9 +2,9 @@
 
 A tier is a folder of tests and a pytest process of its own. Those of a group run side by side, as
 they leave processors free: namespaces and containers wait most of their time, for leases, time
-limits and services, and half of a build has one thread. Guests in software emulation take all
-processors, so nothing runs beside them. A tier that fails keeps no other from being run: one run
-says all that is wrong.
+limits and services, and half of a build has one thread. A cluster of whole nodes, and guests in
+software emulation, take all processors, so nothing runs beside them. A tier that fails keeps no
+other from being run: one run says all that is wrong.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.site import EVIDENCE, REPOSITORY
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("unit", "yip"),
-    ("netns", "oci"),
-    ("host", "kubernetes"),
+    ("netns", "oci", "host"),
+    ("kubernetes",),
     ("image", "kairos"),
     ("vm",),
 )

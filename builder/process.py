@@ -20,8 +20,12 @@ from builder.errors import DiskFullError, MissingToolError, ToolFailedError
 TAIL_LINES = 12
 _ENDING_GRACE_S = 30.0
 _APART = ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child")
-_DISK_FULL = ("No space left on device", "exceeds free space on media")
-"""As the C library says it, and as xorriso does."""
+_DISK_FULL = (
+    "No space left on device",
+    "exceeds free space on media",
+    "You don't have enough free space in",
+)
+"""As the C library says it, and as xorriso and apt do."""
 
 PACKAGE_OF = {
     "mmdebstrap": "mmdebstrap",

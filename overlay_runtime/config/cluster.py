@@ -130,8 +130,9 @@ class KubeVip:
         twice that nobody can take a lease, and nobody should be able to take one from a host that
         could not renew it.
         """
-        lease = self.lease_duration or (_SLOW_LEASE if distribution in (K3S, RKE2) else _LEASE)
-        return replace(self, lease_duration=lease)
+        if self.lease_duration is None and distribution in (K3S, RKE2):
+            return replace(self, lease_duration=_SLOW_LEASE)
+        return self
 
 
 @dataclass(frozen=True)

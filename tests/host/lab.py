@@ -147,12 +147,15 @@ class Machine:
     @contextlib.contextmanager
     def port(self, during: str, after: str) -> Iterator[None]:
         """Inside, the router's port of eth0 is `during`, then `after` (words of ip-link(8))."""
-        words = ("ip", "-n", self.site.namespace, "link", "set", self.ports[0])
-        run(*words, *during.split())
+        self.set_port(during)
         try:
             yield
         finally:
-            run(*words, *after.split())
+            self.set_port(after)
+
+    def set_port(self, words: str) -> None:
+        """Set the router's port of eth0 (words of ip-link(8))."""
+        run("ip", "-n", self.site.namespace, "link", "set", self.ports[0], *words.split())
 
     @contextlib.contextmanager
     def without(self, address: str) -> Iterator[None]:

@@ -36,8 +36,9 @@ class Settings:
 def patience(timings: KubeVip) -> float:
     """Return for how many seconds a lease goes without a renewal before it may be given up.
 
-    After `renew-deadline`, counted from the renewal that it misses, a holder does not take itself
-    for one any more (client-go, leaderelection.go, `renew`): there are never two.
+    After `renew-deadline`, counted from the renewal that it misses, a holder stops to be one
+    (client-go, leaderelection.go, `renew`; it then tries to give the lease up, and only after that
+    does kube-vip take the VIP off). Not before that is it given up for it.
     """
     return float(timings.retry_period + timings.renew_deadline)
 

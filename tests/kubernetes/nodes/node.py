@@ -114,17 +114,13 @@ class Node(Machine):
         """Cut its power; it will have this ADDRESS/LENGTH when it boots. Its network, which a
         container leaves behind, answers nobody."""
         self.write(_NETWORK, _network(address, ROUTER))
-        self._port("down")
+        self.set_port("down")
         self.container.kill()
 
     def power_on(self) -> None:
         """Boot it again."""
-        self._port("up")
+        self.set_port("up")
         self.reboot()
-
-    def _port(self, state: str) -> None:
-        words = ["ip", "-n", self.site.namespace, "link", "set", self.ports[0], state]
-        subprocess.run(words, check=True, timeout=20)
 
     def reboot(self) -> None:
         self.container.stop(timeout=20)
